@@ -1,0 +1,87 @@
+"""Every limit and every path, in one place, each overridable by an environment variable.
+
+A field `home` is read from `SSLVIZ_HOME`, `max_file_bytes` from `SSLVIZ_MAX_FILE_BYTES`, and so on.
+Only the standard library is imported, because the processes that decode strangers' files import this.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from sslviz.errors import UserError
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things live and how large they may be; bytes, pixels and seconds unless a name says otherwise."""
+
+    home: Path = Path.home() / ".sslviz"
+    """Folder of all workspaces, jobs, caches and locks."""
+
+    store_side: int = 512
+    """Long side, in pixels, of the copy of an image that a set keeps."""
+    thumbnail_side: int = 96
+    """Long side, in pixels, of a thumbnail."""
+
+    min_side: int = 32
+    """Images with a shorter side than this are skipped: no task can cut anything out of them."""
+    max_side: int = 20_000
+    """Images with a longer side than this are skipped."""
+    max_aspect: float = 10.0
+    """Long side over short side; longer, thinner images are skipped."""
+    max_jpeg_pixels: int = 128_000_000
+    """JPEG can be decoded at reduced scale, so this is generous."""
+    max_other_pixels: int = 32_000_000
+    """Other formats are decoded at full size before they can be shrunk."""
+    decode_seconds: float = 20.0
+    """Time after which the decoding of one image is given up."""
+    decode_bytes: int = 2_000 * MEGABYTE
+    """Address space of a decoding process, where the system can limit it."""
+
+    max_file_bytes: int = 50 * MEGABYTE
+    """Largest image file."""
+    max_upload_bytes: int = 500 * MEGABYTE
+    """Largest upload in the browser, all files together. The command line has no such limit."""
+    max_upload_images: int = 5_000
+    """Most images in one upload in the browser."""
+    max_zip_entries: int = 100_000
+    """Most members of a zip."""
+    max_zip_bytes: int = 4_000 * MEGABYTE
+    """Most bytes a zip may unpack to."""
+
+    linger_seconds: float = 60.0
+    """How long the supervisor stays when no server is left and nothing is queued."""
+    silence_seconds: float = 120.0
+    """A run without a new metric for this long is shown as not responding."""
+    cancel_seconds: float = 10.0
+    """How long a cancelled run may take to save its state before it is ended."""
+
+
+def load() -> Settings:
+    """Settings as the environment has them now.
+
+    Raises `UserError` for a value that is not of its field's kind.
+    """
+    values: dict[str, object] = {}
+    for field in fields(Settings):
+        variable = f"SSLVIZ_{field.name.upper()}"
+        text = os.environ.get(variable)
+        if text is None:
+            continue
+        kind = type(field.default)
+        try:
+            values[field.name] = Path(text).expanduser() if issubclass(kind, Path) else kind(text)
+        except ValueError:
+            raise UserError(
+                f"{variable} is {text!r}, which is not a number.", f"Unset it or give {kind.__name__}."
+            ) from None
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def workspace(name: str = "local") -> Path:
+    """Folder of one person's sets and runs: `home/workspaces/<name>`."""
+    return load().home / "workspaces" / name

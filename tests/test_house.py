@@ -1,0 +1,122 @@
+"""The rules of the house, held by walking the syntax trees of every module."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = sorted((ROOT / "sslviz").rglob("*.py"))
+APP = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
+
+LAYERS = {
+    "errors": 0,
+    "settings": 0,
+    "files": 0,
+    "images": 1,
+    "archives": 1,
+    "tasks": 1,
+    "figures": 1,
+    "imagesets": 2,
+    "scenes": 2,
+    "downloads": 2,
+    "model": 2,
+    "runs": 2,
+    "ingest": 3,
+    "jobs": 3,
+    "recipes": 2,
+    "plan": 3,
+    "train": 3,
+    "features": 3,
+    "neighbors": 4,
+    "project": 4,
+    "probes": 4,
+    "embeddings": 5,
+    "preview": 5,
+    "worker": 6,
+    "supervisor": 6,
+    "cli": 7,
+    "__main__": 7,
+    "encoders": 7,
+    "ui": 7,
+}
+WITHOUT_TORCH = {"errors", "settings", "files", "images", "archives", "imagesets", "scenes", "ingest", "runs", "jobs"}
+
+
+def module_of(path: Path) -> str:
+    """The first name below the package: `sslviz/tasks/jigsaw.py` → "tasks"."""
+    first = path.relative_to(ROOT / "sslviz").parts[0]
+    return first.removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in the file, as a dotted name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def names_called(path: Path) -> Iterator[str]:
+    """Dotted names of all attributes used in a file: `Image.open`, `torch.load`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{node.value.id}.{node.attr}"
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_lower_layers_only(path: Path) -> None:
+    own = module_of(path)
+    if own == "__init__":
+        assert not [name for name in imports(path) if not name.startswith("__future__")]
+        return
+    assert own in LAYERS, f"give {own} a layer"
+    for name in imports(path):
+        if not name.startswith("sslviz."):
+            continue
+        other = name.split(".")[1]
+        if other in ("__version__", own):
+            continue
+        assert LAYERS[other] < LAYERS[own], f"{own} (layer {LAYERS[own]}) imports {other} (layer {LAYERS[other]})"
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(ROOT)))
+def test_heavy_or_dangerous_things_have_one_place(path: Path) -> None:
+    own = module_of(path)
+    imported = {name.split(".")[0] for name in imports(path)}
+    called = set(names_called(path))
+    assert own == "ui" or "streamlit" not in imported or own == "cli", "streamlit belongs in the app"
+    assert own == "images" or "Image.open" not in called
+    assert own == "archives" or "zipfile" not in imported
+    assert not imported & {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve"}
+    assert "torch.load" not in called and "torch.save" not in called
+    if own in WITHOUT_TORCH:
+        assert not imported & {"torch", "torchvision"}
+    if own == "tasks":
+        assert not {name for name in imports(path) if name.startswith("sslviz.")} - {
+            name for name in imports(path) if name.startswith(("sslviz.tasks", "sslviz.errors"))
+        }
+
+
+@pytest.mark.parametrize("path", APP, ids=lambda path: str(path.relative_to(ROOT)))
+def test_pages_are_thin(path: Path) -> None:
+    imported = {name.split(".")[0] for name in imports(path)}
+    assert not imported & {"torch", "torchvision", "zipfile", "pickle", "PIL", "umap", "sklearn"}
+    assert path.read_text(encoding="utf-8").count("\n") <= 250
+
+
+def test_files_keep_to_one_idea() -> None:
+    long = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in LIBRARY}
+    assert not {name: lines for name, lines in long.items() if lines > 400}
+
+
+def test_nothing_else_lies_at_the_top_level() -> None:
+    expected = {"pyproject.toml", "app.py", "sslviz", "pages", "tests", "README.md", "LICENSE", "CITATION.cff", "CHANGELOG.md"}
+    generated = {"build", "dist", "venv"}
+    found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    assert found - generated == expected

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +46,74 @@ def pytest_configure(config: pytest.Config) -> None:
     # Two workers on two cores: one thread each, or torch's pools fight each other.
     if os.environ.get("PYTEST_XDIST_WORKER"):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def browser(chromium: str) -> Iterator[Browser]:
+    """Headless Chromium with software WebGL, which has no network of its own to look for."""
+    from playwright.sync_api import sync_playwright
+
+    arguments = [
+        "--no-sandbox",
+        "--use-gl=angle",
+        "--use-angle=swiftshader",
+        "--enable-unsafe-swiftshader",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+    ]
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        yield opened
+        opened.close()
+
+
+@dataclass
+class Server:
+    """The app, served from this checkout by the command a person would use."""
+
+    home: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, seconds: float = 60) -> None:
+        """Start the server and wait until it answers."""
+        environment = {**os.environ, "SSLVIZ_HOME": str(self.home), "SSLVIZ_LINGER_SECONDS": "2"}
+        command = [sys.executable, "-m", "sslviz", "app", "--port", str(self.port), "--no-browser"]
+        log = (self.home / "server.log").open("ab")
+        self.process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
+        log.close()
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2):
+                    return
+            except OSError:
+                pass
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise AssertionError((self.home / "server.log").read_text())
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        """End the server as a crash would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def server(home: Path) -> Iterator[Server]:
+    """A running app with an empty home."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    running = Server(home, port)
+    running.start()
+    yield running
+    running.kill()

@@ -43,7 +43,18 @@ LAYERS = {
     "encoders": 7,
     "ui": 7,
 }
-WITHOUT_TORCH = {"errors", "settings", "files", "images", "archives", "imagesets", "scenes", "ingest", "runs", "jobs"}
+WITHOUT_TORCH = {
+    "errors",
+    "settings",
+    "files",
+    "images",
+    "archives",
+    "imagesets",
+    "scenes",
+    "ingest",
+    "runs",
+    "jobs",
+}
 
 
 def module_of(path: Path) -> str:
@@ -82,7 +93,9 @@ def test_a_module_imports_lower_layers_only(path: Path) -> None:
         other = name.split(".")[1]
         if other in ("__version__", own):
             continue
-        assert LAYERS[other] < LAYERS[own], f"{own} (layer {LAYERS[own]}) imports {other} (layer {LAYERS[other]})"
+        assert LAYERS[other] < LAYERS[own], (
+            f"{own} (layer {LAYERS[own]}) imports {other} (layer {LAYERS[other]})"
+        )
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(ROOT)))
@@ -116,7 +129,17 @@ def test_files_keep_to_one_idea() -> None:
 
 
 def test_nothing_else_lies_at_the_top_level() -> None:
-    expected = {"pyproject.toml", "app.py", "sslviz", "pages", "tests", "README.md", "LICENSE", "CITATION.cff", "CHANGELOG.md"}
+    expected = {
+        "pyproject.toml",
+        "app.py",
+        "sslviz",
+        "pages",
+        "tests",
+        "README.md",
+        "LICENSE",
+        "CITATION.cff",
+        "CHANGELOG.md",
+    }
     generated = {"build", "dist", "venv"}
     found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
     assert found - generated == expected

@@ -1,0 +1,144 @@
+"""Writing that leaves the old file or the new one, never half of either.
+
+A file is written under another name in the same folder, flushed to the disk, and then renamed over the old
+one; the folder is flushed too, for until then a power cut may still undo the rename.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sslviz.errors import UserError
+
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+_ABANDONED_SECONDS = 24 * 3600.0
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`, or leave it as it was; the folder is made where it is missing.
+
+    Raises `UserError` where the disk is full or may not be written to.
+    """
+    with writing(path.parent, len(data)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = temporary_beside(path)
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Replace `path` by `value` as JSON, atomically. A number that is not finite is a `ValueError`."""
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    # A name may carry half a surrogate pair, which UTF-8 has no bytes for.
+    write_atomically(path, text.encode("utf-8", errors="replace"))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in `path`.
+
+    Raises `OSError` where it cannot be opened, and `ValueError` where it holds anything but one JSON object
+    in UTF-8: half a file, a byte order mark, a list, null, or NaN, which `json` itself lets through.
+    """
+    text = path.read_bytes().decode("utf-8")
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError(f"{path.name} is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path.name} holds {type(value).__name__}, not an object")
+    return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name nobody else uses, in the same folder, so that `replace` is a rename and not a copy."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+
+
+def replace(temporary: Path, path: Path) -> None:
+    """Rename `temporary` over `path` and flush the folder. `temporary` must already be flushed."""
+    for attempt in range(5):
+        try:
+            temporary.replace(path)
+            break
+        except PermissionError:
+            # Windows refuses while somebody reads the old file; readers are quick.
+            if os.name != "nt" or attempt == 4:
+                raise
+            time.sleep(0.02 * 2**attempt)
+    flush_folder(path.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Make the names in `folder` survive a power cut, where the system can."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers that were killed a day or more ago left in `folder`."""
+    for left in folder.glob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                left.unlink()
+
+
+@contextlib.contextmanager
+def writing(folder: Path, needed: int = 0) -> Iterator[None]:
+    """Turn a full disk, or a folder one may not write to, into a `UserError`. `needed` is in bytes."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise full_disk(folder, needed) from error
+        if error.errno in _FORBIDDEN:
+            raise UserError(
+                f"{folder} cannot be written to.", "Set SSLVIZ_HOME to a folder of your own."
+            ) from error
+        raise
+
+
+def full_disk(folder: Path, needed: int) -> UserError:
+    """The error for a disk that cannot take `needed` bytes (0: not known)."""
+    needs = f"this needs {_megabytes(needed)} MB, and " if needed else ""
+    message = f"The disk is full: {needs}{_megabytes(free_bytes(folder))} MB are free at {folder}."
+    return UserError(
+        message, "Nothing was changed; make room, or set SSLVIZ_HOME to a folder on another disk."
+    )
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes free on the disk that holds `folder`, which need not exist yet."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.0f}" if count >= 10_000_000 else f"{count / 1e6:.1f}"

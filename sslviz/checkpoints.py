@@ -1,0 +1,67 @@
+"""Checkpoints: a folder a step, complete once its manifest is there and its digests agree."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from sslviz.files import read_json, write_atomically, write_json
+from sslviz.records import SCHEMA
+
+KEPT = 2
+"""The newest, and one more in case the newest is damaged."""
+MODEL = "model.safetensors"
+RESUME = "resume.safetensors"
+
+
+def save(parent: Path, step: int, files: Mapping[str, bytes]) -> Path:
+    """Write the checkpoint of `step` into `parent` and drop all but the newest two; returns its folder.
+
+    The manifest with the digests is written last: a checkpoint without one does not exist.
+    """
+    folder = parent / str(step)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    digests = {}
+    for name, data in files.items():
+        write_atomically(folder / name, data)
+        digests[name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    write_json(folder / "manifest.json", {"step": step, "files": digests, "schema": SCHEMA})
+    older = [(other, path) for other, path in _steps(parent) if other <= step]
+    for _, path in older[:-KEPT]:
+        shutil.rmtree(path, ignore_errors=True)
+    return folder
+
+
+def sound(parent: Path) -> Iterator[tuple[int, Path]]:
+    """(step, folder) of those that are whole, newest first. Digests are checked as they are reached."""
+    return ((step, path) for step, path in reversed(_steps(parent)) if _is_sound(path))
+
+
+def _steps(parent: Path) -> list[tuple[int, Path]]:
+    try:
+        return sorted((int(path.name), path) for path in parent.iterdir() if path.name.isdigit())
+    except OSError:
+        return []
+
+
+def _is_sound(folder: Path) -> bool:
+    try:
+        files = read_json(folder / "manifest.json")["files"]
+        for name, entry in files.items():
+            stat = (folder / name).stat()
+            if stat.st_size != entry["bytes"]:
+                return False
+            if _digest(folder / name, stat.st_size, stat.st_mtime_ns) != entry["sha256"]:
+                return False
+        return MODEL in files
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, size: int, modified: int) -> str:  # noqa: ARG001 - a changed file is hashed anew
+    return hashlib.sha256(path.read_bytes()).hexdigest()

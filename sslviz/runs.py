@@ -1,0 +1,338 @@
+"""The run folder: what was asked, how it stands, its metrics and its checkpoints.
+
+    spec.json                what was asked, and the plan once it is fixed
+    status.json              how it stands, replaced atomically
+    note.json                title and note, which a person may change at any time
+    metrics.jsonl            one line a point, appended
+    checkpoints/<step>/      model.safetensors, resume.safetensors, and manifest.json written last
+    log.txt                  what the worker printed
+    lock                     held by the worker for as long as it lives
+    cancel                   its presence asks the worker to stop
+
+A run that says it is running while its lock is free was killed: its state is read as `lost`. Reading never
+trusts the folder: whatever is half written, damaged or made by a later version leaves a run that is
+listed as unreadable and can be deleted. The folder knows bytes, not tensors, so that no page has to wait
+for torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from sslviz import checkpoints
+from sslviz.errors import UserError
+from sslviz.files import read_json, write_atomically, write_json
+from sslviz.records import FINISHED, Spec, State, Status, checked, plain
+
+__all__ = ["FINISHED", "Run", "Spec", "State", "Status", "create", "is_held", "listing", "new_id", "open_run"]
+
+BUNDLED = Path(__file__).parent / "encoders"
+"""The encoders that come with the package, in the same layout."""
+
+ID = re.compile(r"[0-9a-z]{12}")
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+ORPHAN_SECONDS = 10.0
+"""A queued run may be without its ticket for this long: its maker is between two lines."""
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a living process holds the lock file. It is left as it was."""
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a folder that cannot be written: nobody works in it either
+        return False
+
+
+def new_id(after: str = "") -> str:
+    """A fresh id: eight digits of milliseconds and four of chance, base 36, greater than `after`.
+
+    Ids are the order of creation, so a clock that was set back must not make a new run an old one.
+    """
+    moment = int(time.time() * 1000)
+    if ID.fullmatch(after):
+        moment = max(moment, int(after[:8], 36) + 1)
+    digits = ""
+    while len(digits) < 8:
+        moment, digit = divmod(moment, 36)
+        digits = DIGITS[digit] + digits
+    return digits + "".join(secrets.choice(DIGITS) for _ in range(4))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder."""
+
+    folder: Path
+    spec: Spec
+    bundled: bool = False
+    """Comes with the package: read only."""
+    damage: str = ""
+    """Why the folder cannot be read; empty for a sound one."""
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @property
+    def title(self) -> str:
+        """The name a person gave, else task and images."""
+        given = self._note().get("title") or self.spec.title
+        return given or (f"{self.spec.task} on {self.spec.images}" if self.spec.task else f"run {self.id}")
+
+    @property
+    def note(self) -> str:
+        return self._note().get("note") or self.spec.note
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder.parent.parent
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / "lock"
+
+    @property
+    def cancel_flag(self) -> Path:
+        return self.folder / "cancel"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.txt"
+
+    def _note(self) -> dict[str, str]:
+        try:
+            value = read_json(self.folder / "note.json")
+        except (OSError, ValueError):
+            return {}
+        return {k: v for k, v in value.items() if isinstance(v, str)} if isinstance(value, dict) else {}
+
+    # Reading
+
+    def status(self) -> Status:
+        """How it stands now. Never raises: a status that cannot be read is the state `unreadable`."""
+        if self.damage:
+            return Status(state="unreadable", message=self.damage)
+        status = self._read_status()
+        if status.state in ("queued", "running") and not self.bundled and self._abandoned(status):
+            # It may have ended between the two looks; what it wrote last is true.
+            status = self._read_status()
+            if status.state in ("queued", "running") and self._abandoned(status):
+                return replace(status, state="lost", message=f"Stopped unexpectedly at step {status.step}.",
+                               hint="Resume goes on from the last checkpoint.", pid=None)  # fmt: skip
+        return status
+
+    def _read_status(self) -> Status:
+        try:
+            status: Status = checked(Status, read_json(self.folder / "status.json"))
+        except FileNotFoundError:
+            return Status(state="done" if self.bundled else "queued", updated=self.spec.created)
+        except (OSError, ValueError):
+            return Status(state="unreadable", message="Its status cannot be read.")
+        except UserError as error:
+            return Status(state="unreadable", message=error.message, hint=error.hint)
+        return status
+
+    def _abandoned(self, status: Status) -> bool:
+        if is_held(self.lock):
+            return False
+        if status.state == "running":
+            return True
+        home = self.workspace.parent.parent
+        ticketed = any(any((home / place).glob(f"*-{self.id}")) for place in ("queue", "running"))
+        return not ticketed and abs(time.time() - status.updated) > ORPHAN_SECONDS
+
+    def metrics(self, after_step: int = -1) -> list[dict[str, Any]]:
+        """The points of its curves with `step` > `after_step`, in order, without broken lines."""
+        try:
+            text = (self.folder / "metrics.jsonl").read_bytes().decode("utf-8", "replace")
+        except OSError:
+            return []
+        points = []
+        for line in text.split("\n")[:-1]:
+            try:
+                point = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(point, dict) and isinstance(point.get("step"), int) and point["step"] > after_step:
+                points.append(point)
+        return points
+
+    def checkpoints(self) -> Iterator[tuple[int, Path]]:
+        """(step, folder) of the complete checkpoints, newest first."""
+        return checkpoints.sound(self.folder / "checkpoints")
+
+    def weights(self) -> Path:
+        """`model.safetensors` of the newest checkpoint that is whole.
+
+        Raises `UserError` where there is none.
+        """
+        for _, folder in self.checkpoints():
+            return folder / checkpoints.MODEL
+        raise UserError(f"Run {self.id} has no weights yet.", "Train it for longer, or choose another run.")
+
+    # Writing: by the process that holds the lock
+
+    def set_status(self, **changes: Any) -> Status:
+        """Replace fields of the status; returns the new one."""
+        status = replace(self._read_status(), **{"updated": time.time(), **plain(changes)})
+        write_json(self.folder / "status.json", asdict(status))
+        return status
+
+    def set_spec(self, **changes: Any) -> Run:
+        """The run with fields of its spec replaced, on disk too."""
+        run = replace(self, spec=replace(self.spec, **plain(changes)))
+        write_json(self.folder / "spec.json", asdict(run.spec))
+        return run
+
+    def append_metric(self, point: Mapping[str, Any]) -> None:
+        """Add a point to the curves: one write, so that a reader sees it whole or not at all."""
+        line = json.dumps(plain(point), allow_nan=False) + "\n"
+        with (self.folder / "metrics.jsonl").open("ab", buffering=0) as file:
+            file.write(line.encode())
+
+    def keep_metrics(self, last_step: int) -> None:
+        """Drop what lies after `last_step`: a resumed run writes those points again."""
+        lines = [json.dumps(point) + "\n" for point in self.metrics() if point["step"] <= last_step]
+        write_atomically(self.folder / "metrics.jsonl", "".join(lines).encode())
+
+    def save_checkpoint(self, step: int, files: Mapping[str, bytes]) -> Path:
+        """Write a checkpoint: `files` maps "model.safetensors", "resume.safetensors" to their bytes."""
+        return checkpoints.save(self.folder / "checkpoints", step, files)
+
+    # What people ask of a run
+
+    def cancel(self) -> None:
+        """Ask it to stop; what it has learned is kept. A run that nobody works on is cancelled at once."""
+        self._refuse_bundled("be cancelled")
+        if self.status().state not in ("queued", "running"):
+            return
+        self.cancel_flag.touch()
+        self.settle_cancel()
+
+    def settle_cancel(self) -> bool:
+        """Mark it cancelled if that was asked and no process works on it; returns whether it was done."""
+        try:
+            with FileLock(self.lock, timeout=0):
+                state = self._read_status().state
+                if state not in ("queued", "running") or not self.cancel_flag.exists():
+                    return False
+                self.set_status(
+                    state="cancelled", message="Cancelled.", hint="", finished=time.time(), pid=None
+                )
+        except (Timeout, OSError):
+            return False
+        return True
+
+    def describe(self, *, title: str | None = None, note: str | None = None) -> None:
+        """Give it a title or a note."""
+        self._refuse_bundled("be renamed")
+        value = self._note()
+        value |= {k: v for k, v in (("title", title), ("note", note)) if v is not None}
+        write_json(self.folder / "note.json", value)
+
+    def delete(self) -> None:
+        """Delete the folder. Raises `UserError` while a process works on it."""
+        self._refuse_bundled("be deleted")
+        if is_held(self.lock):
+            raise UserError(f"Run {self.id} is at work.", "Cancel it first.")
+        home = self.workspace.parent.parent
+        for ticket in (*(home / "queue").glob(f"*-{self.id}"), *(home / "running").glob(f"*-{self.id}")):
+            ticket.unlink(missing_ok=True)
+        # Away by one rename first: a listing sees all of it or nothing.
+        gone = self.folder.with_name(f".{self.id}-{secrets.token_hex(4)}.deleted")
+        if self.folder.is_symlink() or not self.folder.is_dir():
+            self.folder.unlink(missing_ok=True)
+            return
+        self.folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def export(self) -> bytes:
+        """A zip of weights, spec, status, metrics and the command that repeats the run."""
+        from sslviz import archives
+
+        members = [("command.txt", (self.spec.command + "\n").encode())]
+        members += [
+            (name, (self.folder / name).read_bytes())
+            for name in ("spec.json", "status.json", "note.json", "metrics.jsonl")
+            if (self.folder / name).is_file()
+        ]
+        members.append(("model.safetensors", self.weights().read_bytes()))
+        return archives.pack([(f"sslviz-{self.id}/{name}", data) for name, data in members])
+
+    def _refuse_bundled(self, what: str) -> None:
+        if self.bundled:
+            raise UserError(f"Run {self.id} comes with sslviz and cannot {what}.")
+
+
+def _ids(workspace: Path) -> list[str]:
+    """Ids of the runs in a workspace, oldest first."""
+    try:
+        return sorted(entry.name for entry in os.scandir(workspace / "runs") if ID.fullmatch(entry.name))
+    except OSError:
+        return []
+
+
+def create(workspace: Path, spec: Spec) -> Run:
+    """A new run, queued. Raises `UserError` for a spec whose values make no sense."""
+    known = _ids(workspace)
+    folder = workspace / "runs" / new_id(known[-1] if known else "")
+    spec = checked(Spec, {**asdict(spec), "created": time.time()})
+    folder.mkdir(parents=True)
+    write_json(folder / "status.json", asdict(Status(updated=time.time(), message="Waiting for its turn.")))
+    write_json(folder / "spec.json", asdict(spec))
+    return Run(folder, spec)
+
+
+def _read(folder: Path, bundled: bool = False) -> Run:
+    """The run in `folder`, however damaged."""
+    try:
+        return Run(folder, checked(Spec, read_json(folder / "spec.json")), bundled)
+    except UserError as error:
+        damage = str(error)
+    except (OSError, ValueError):
+        damage = "What was asked of this run cannot be read."
+    return Run(folder, Spec(task="", images=""), bundled, damage)
+
+
+def _bundled() -> list[Run]:
+    try:
+        folders = sorted(path for path in BUNDLED.iterdir() if ID.fullmatch(path.name))
+    except OSError:
+        return []
+    return [run for run in (_read(folder, bundled=True) for folder in folders) if not run.damage]
+
+
+def listing(workspace: Path) -> list[Run]:
+    """Every run, newest first, then the encoders that come with the package."""
+    return [_read(workspace / "runs" / id_) for id_ in reversed(_ids(workspace))] + _bundled()
+
+
+def open_run(workspace: Path, id_: str) -> Run:
+    """The run with this id, or the newest for "latest". Raises `UserError` where there is none."""
+    known = _ids(workspace)
+    if id_ == "latest":
+        if not known:
+            raise UserError("There is no run yet.", "Train one first.")
+        return _read(workspace / "runs" / known[-1])
+    if id_ in known:
+        return _read(workspace / "runs" / id_)
+    for run in _bundled():
+        if run.id == id_:
+            return run
+    raise UserError(f"There is no run {id_[:40]!r}.", "`sslviz runs` lists those there are.")

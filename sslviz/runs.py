@@ -128,16 +128,16 @@ class Run:
         """How it stands now. Never raises: a status that cannot be read is the state `unreadable`."""
         if self.damage:
             return Status(state="unreadable", message=self.damage)
-        status = self._read_status()
+        status = self.read_status()
         if status.state in ("queued", "running") and not self.bundled and self._abandoned(status):
             # It may have ended between the two looks; what it wrote last is true.
-            status = self._read_status()
+            status = self.read_status()
             if status.state in ("queued", "running") and self._abandoned(status):
                 return replace(status, state="lost", message=f"Stopped unexpectedly at step {status.step}.",
                                hint="Resume goes on from the last checkpoint.", pid=None)  # fmt: skip
         return status
 
-    def _read_status(self) -> Status:
+    def read_status(self) -> Status:
         try:
             status: Status = checked(Status, read_json(self.folder / "status.json"))
         except FileNotFoundError:
@@ -190,7 +190,7 @@ class Run:
 
     def set_status(self, **changes: Any) -> Status:
         """Replace fields of the status; returns the new one."""
-        status = replace(self._read_status(), **{"updated": time.time(), **plain(changes)})
+        status = replace(self.read_status(), **{"updated": time.time(), **plain(changes)})
         write_json(self.folder / "status.json", asdict(status))
         return status
 
@@ -229,7 +229,7 @@ class Run:
         """Mark it cancelled if that was asked and no process works on it; returns whether it was done."""
         try:
             with FileLock(self.lock, timeout=0):
-                state = self._read_status().state
+                state = self.read_status().state
                 if state not in ("queued", "running") or not self.cancel_flag.exists():
                     return False
                 self.set_status(

@@ -1,0 +1,99 @@
+"""What a file is, from its first bytes and never from its name."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from sslviz.errors import UserError
+
+READABLE = "JPEG, PNG, WebP, GIF, TIFF, BMP, HEIC, AVIF"
+UNREADABLE = f"is not an image we can read ({READABLE})"
+
+
+def sniff(data: bytes) -> str:
+    """Pillow's name of the format of `data`, one of those we open.
+
+    Raises `UserError` with the reason for everything else: "is empty", "is a PDF; export the page as PNG".
+    """
+    if not data:
+        raise UserError("is empty")
+    for start, kind in _SIGNATURES.items():
+        if data.startswith(start):
+            return kind
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[4:8] == b"ftyp":
+        return _ftyp(data)
+    for start, reason in _REFUSED.items():
+        if data.startswith(start):
+            raise UserError(reason)
+    if re.match(rb"(\xef\xbb\xbf)?\s*(<\?xml|<!--|<!DOCTYPE svg|<svg)", data) and b"<svg" in data[:4096]:
+        raise UserError("SVG is a drawing, not pixels; export it as PNG")
+    raise UserError(UNREADABLE)
+
+
+_SIGNATURES = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+}
+_ARCHIVE = "is an archive inside; pack the images as one .zip and add that"
+_REFUSED = {
+    b"%PDF": "is a PDF; export the page as PNG",
+    b"%!PS": "is a PostScript drawing; export it as PNG",
+    b"PK\3\4": _ARCHIVE,
+    b"7z\xbc\xaf": _ARCHIVE,
+    b"Rar!": _ARCHIVE,
+    b"\x1f\x8b": _ARCHIVE,
+    b"\xfd7zXZ": _ARCHIVE,
+    b"BZh": _ARCHIVE,
+    b"8BPS": "is a Photoshop file; export it as PNG",
+    b"FUJIFILMCCD": "is a camera raw file; export it as JPEG",
+    b"IIRO": "is a camera raw file; export it as JPEG",
+    b"IIU\0": "is a camera raw file; export it as JPEG",
+    b"\xff\x0a": "is a JPEG XL; export it as JPEG",
+    b"\0\0\0\x0cJXL ": "is a JPEG XL; export it as JPEG",
+    b"\0\0\0\x0cjP  ": "is a JPEG 2000; export it as JPEG",
+}
+
+
+def _ftyp(data: bytes) -> str:
+    """HEIC, AVIF and films share a container; its brands say which it is."""
+    end = min(int.from_bytes(data[:4], "big"), 256, len(data))
+    brands = {data[8:12], *(data[at : at + 4] for at in range(16, end, 4))}
+    if brands & {b"avif", b"avis"}:
+        _need_avif()
+        return "AVIF"
+    if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}:
+        _register_heif()
+        return "HEIF"
+    if data[8:11] == b"crx":
+        raise UserError("is a camera raw file; export it as JPEG")
+    raise UserError("is a film; take single frames from it" if brands & _FILMS else UNREADABLE)
+
+
+_FILMS = {b"isom", b"iso2", b"mp41", b"mp42", b"qt  ", b"M4V ", b"avc1"}
+
+
+@cache
+def _need_avif() -> None:
+    from PIL import features
+
+    if not features.check("avif"):
+        raise UserError("is AVIF, which the Pillow installed here cannot read; export it as JPEG")
+
+
+@cache
+def _register_heif() -> None:
+    # Only when the first HEIC comes: the library behind it is large, and most processes never need it.
+    import pillow_heif
+
+    pillow_heif.options.DECODE_THREADS = 1
+    pillow_heif.register_heif_opener(thumbnails=False)

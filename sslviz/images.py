@@ -1,0 +1,243 @@
+"""Bytes in, upright RGB out; the only place that opens an image.
+
+`decode` takes a stranger's file. It knows the formats it will open, looks at the size before it decodes
+anything, and turns whatever goes wrong into a reason: the end of a sentence that begins with the file's name,
+such as "is cut short; download or copy it again". It runs in processes of its own (`sslviz.decoding`), for an
+image decoder is the part of the house most likely to be attacked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from sslviz.errors import UserError
+from sslviz.formats import sniff
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sslviz.settings import Settings
+
+    Pixels = NDArray[np.uint8]
+
+_GREY = (128, 128, 128)
+"""What shows through transparent pixels: far from neither black nor white drawings."""
+_RAW_TAGS = {50706, 33422}
+"""DNGVersion and CFAPattern: the TIFF inside is what a camera's sensor saw, or a preview of it."""
+_TURNED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each value of EXIF's orientation."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a set keeps of an image."""
+
+    id: str
+    """16 hexadecimal digits, from the pixels as they were before the JPEG."""
+    width: int
+    height: int
+    jpeg: bytes
+    thumbnail: bytes
+
+
+def decode(data: bytes, settings: Settings) -> Pixels:
+    """The first picture in a file: uint8 (H, W, 3), upright, long side at most `settings.store_side`.
+
+    Raises `UserError` with the reason as its message, whatever `data` is.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow remarks on odd metadata of files that are fine
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return _decode(data, settings)
+    except UserError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UserError(_too_many_pixels(str(error), settings)) from None
+    except MemoryError:
+        raise UserError("needs more memory to read than one image may take") from None
+    except Exception as error:
+        # Decoders raise OSError, ValueError, SyntaxError, struct.error and more; no list would be complete.
+        raise UserError(_reason(error)) from None
+
+
+def reencode(pixels: Pixels, store_side: int, thumbnail_side: int) -> Stored:
+    """The copies that a set keeps of `pixels`, uint8 (H, W, 3), shrunk to `store_side` where it is longer."""
+    pixels = np.asarray(_shrunk(Image.fromarray(pixels), store_side))
+    height, width = pixels.shape[:2]
+    return Stored(content_id(pixels), width, height, encode_jpeg(pixels), thumbnail(pixels, thumbnail_side))
+
+
+def encode_jpeg(pixels: Pixels, quality: int = 95) -> bytes:
+    """uint8 (H, W, 3) → JPEG with colour at full resolution and no metadata."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=quality, subsampling="4:4:4")
+    return out.getvalue()
+
+
+def decode_jpeg(data: bytes) -> Pixels:
+    """A JPEG that `encode_jpeg` wrote → uint8 (H, W, 3). Raises `UserError` where the disk spoiled it."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG",)) as picture:
+            return np.array(picture.convert("RGB"))
+    except (OSError, ValueError, SyntaxError):
+        raise UserError("A stored image is damaged.", "Delete the set and add its images again.") from None
+
+
+def thumbnail(pixels: Pixels, side: int) -> bytes:
+    """uint8 (H, W, 3) → a small JPEG with a long side of at most `side`."""
+    return encode_jpeg(np.asarray(_shrunk(Image.fromarray(pixels), side)), quality=85)
+
+
+def square(pixels: Pixels, side: int) -> Pixels:
+    """The centre square of uint8 (H, W, 3), resampled to (S, S, 3) without aliasing, never padded."""
+    height, width = pixels.shape[:2]
+    edge = min(height, width)
+    left, top = (width - edge) // 2, (height - edge) // 2
+    centre = pixels[top : top + edge, left : left + edge]
+    if edge == side:
+        return centre.copy()
+    # The resampling filter widens with the factor, which is what keeps fine texture from turning into moiré.
+    resized = Image.fromarray(centre).resize((side, side), Image.Resampling.BICUBIC)
+    return np.asarray(resized)
+
+
+def content_id(pixels: Pixels) -> str:
+    """Name of an image by what it shows: 16 hexadecimal digits of SHA-256 over its shape and pixels."""
+    digest = hashlib.sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()[:16]
+
+
+def _decode(data: bytes, settings: Settings) -> Pixels:
+    Image.MAX_IMAGE_PIXELS = max(settings.max_jpeg_pixels, settings.max_other_pixels)
+    kind = sniff(data)
+    with Image.open(io.BytesIO(data), formats=(kind,)) as picture:
+        _check_size(picture.size, kind, settings)
+        if kind == "TIFF" and not _RAW_TAGS.isdisjoint(_tags(picture)):
+            raise UserError("is a camera raw file; export it as JPEG")
+        if kind == "JPEG":
+            scale = 2 * settings.store_side / max(picture.size)
+            picture.draft(None, (round(picture.width * scale), round(picture.height * scale)))
+        picture.load()
+        turned = _TURNED.get(_orientation(picture))
+        # A new picture from here on, so that nothing but pixels can get any further.
+        upright = _render(picture, settings.store_side)
+    if turned is not None:
+        upright = upright.transpose(turned)
+    return np.array(upright)
+
+
+def _check_size(size: tuple[int, int], kind: str, settings: Settings) -> None:
+    width, height = size
+    is_size = f"is {width:,} × {height:,} pixels"
+    most = settings.max_jpeg_pixels if kind == "JPEG" else settings.max_other_pixels
+    if width * height > most:
+        raise UserError(f"{is_size}; the limit is {most / 1e6:,.0f} million")
+    if max(size) > settings.max_side:
+        raise UserError(f"{is_size}; the limit is {settings.max_side:,} a side")
+    if max(size) > settings.max_aspect * min(size):
+        raise UserError(f"{is_size}: too long and thin (at most {settings.max_aspect:g} to 1)")
+    if min(size) < settings.min_side:
+        raise UserError(f"{is_size}; at least {settings.min_side} × {settings.min_side} is needed")
+
+
+def _tags(picture: Image.Image) -> set[int]:
+    return set(getattr(picture, "tag_v2", ()))
+
+
+def _orientation(picture: Image.Image) -> int:
+    """EXIF's orientation, 1 where there is none or none that makes sense. Only after `load`: Pillow turns
+    TIFF itself, and then forgets the tag."""
+    try:
+        return int(picture.getexif().get(0x0112, 1))
+    except Exception:  # broken metadata is no reason to refuse the pixels
+        return 1
+
+
+def _render(picture: Image.Image, side: int) -> Image.Image:
+    """Any mode → RGB with a long side of at most `side`."""
+    mode = picture.mode
+    if mode == "F" or mode.startswith("I"):
+        return _shrunk(Image.fromarray(_tone_mapped(np.asarray(picture))), side).convert("RGB")
+    if mode in {"P", "PA"} or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    if picture.mode in {"LA", "La", "RGBA", "RGBa"}:
+        return _composite(picture, side)
+    if picture.mode == "1":
+        picture = picture.convert("L")
+    if picture.mode not in {"L", "RGB", "CMYK", "YCbCr"}:
+        picture = picture.convert("RGB")
+    # Shrunk first: a photograph of 80 megapixels would need twice its memory as RGB beside the original.
+    return _shrunk(picture, side).convert("RGB")
+
+
+def _composite(picture: Image.Image, side: int) -> Image.Image:
+    if picture.getextrema()[-1] == (0, 0):
+        raise UserError("is fully transparent")
+    # Pillow weighs colours by alpha when it shrinks, so hidden colours cannot bleed in.
+    picture = _shrunk(picture, side).convert("RGBA")
+    ground = Image.new("RGBA", picture.size, (*_GREY, 255))
+    return Image.alpha_composite(ground, picture).convert("RGB")
+
+
+def _shrunk(picture: Image.Image, side: int) -> Image.Image:
+    longest = max(picture.size)
+    if longest <= side:
+        return picture
+    width, height = (max(1, round(edge * side / longest)) for edge in picture.size)
+    return picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+
+
+def _tone_mapped(values: NDArray[Any]) -> Pixels:
+    """Grey of more than 8 bits, (H, W), → uint8.
+
+    What is already 8-bit stays; what fills 16 bits is divided by 256, as every viewer does; the rest (12-bit
+    sensors, 32-bit counts, floats of any range) is stretched from the 0.1st to the 99.9th percentile.
+    """
+    if values.dtype.kind == "f":
+        bad = np.isnan(values)
+        if bad.mean() > 0.01 or not np.isfinite(values).any():
+            raise UserError("has values that are not numbers")
+        finite = values[np.isfinite(values)]
+        values = np.clip(np.where(bad, finite.min(), values), finite.min(), finite.max())
+    elif values.min() >= 0 and values.max() < 256:
+        return np.asarray(values, np.uint8)
+    elif values.min() >= 0 and 1 << 14 <= values.max() < 1 << 16:
+        return np.asarray(values >> 8, np.uint8)
+    step = max(1, int((values.size / 1_000_000) ** 0.5))
+    low, high = np.percentile(values[::step, ::step].astype(np.float64), (0.1, 99.9))
+    if not high > low:
+        return np.full(values.shape, _GREY[0], np.uint8)
+    unit = np.clip((values.astype(np.float64) - low) / (high - low), 0, 1)
+    return np.asarray(unit * 255 + 0.5, np.uint8)
+
+
+def _too_many_pixels(message: str, settings: Settings) -> str:
+    found = re.search(r"\((\d+) pixels\)", message)
+    count = f"{int(found[1]) / 1e6:,.0f} million" if found else "too many"
+    most = max(settings.max_jpeg_pixels, settings.max_other_pixels)
+    return f"has {count} pixels; the limit is {most / 1e6:,.0f} million"
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).lower()
+    if isinstance(error, EOFError) or any(word in text for word in ("truncated", "unexpected end")):
+        return "is cut short; download or copy it again"
+    return "is damaged"

@@ -128,9 +128,7 @@ def full_disk(folder: Path, needed: int) -> UserError:
     """The error for a disk that cannot take `needed` bytes (0: not known)."""
     needs = f"this needs {_megabytes(needed)} MB, and " if needed else ""
     message = f"The disk is full: {needs}{_megabytes(free_bytes(folder))} MB are free at {folder}."
-    return UserError(
-        message, "Nothing was changed; make room, or set SSLVIZ_HOME to a folder on another disk."
-    )
+    return UserError(message, "Nothing was changed; make room, or set SSLVIZ_HOME to a folder elsewhere.")
 
 
 def free_bytes(folder: Path) -> int:

@@ -1,0 +1,153 @@
+"""The store of image sets.
+
+A set is a folder `workspace/sets/<id>/`. Its images lie one behind the other in `images.pack`, its
+thumbnails in `thumbs.pack`, its masks in `masks.pack`; `index.json` says which bytes belong to whom. Packs
+only grow, and the index is replaced last and at once, so a reader sees the set before a change or after it,
+and a writer that is killed leaves nothing but a tail that the next writer cuts off. Names are data: no name
+becomes a path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import string
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sslviz import images
+from sslviz.errors import UserError
+from sslviz.imagesets_index import Entry, Index, find, folders, read_index, show_name, write_index
+from sslviz.imagesets_set import (
+    PATIENCE_SECONDS,
+    ImageSet,
+    NewImage,
+    check_name,
+    count_labels,
+    delete_folder,
+    locked,
+    names_locked,
+)
+
+__all__ = [
+    "Entry",
+    "ImageSet",
+    "NewImage",
+    "Summary",
+    "create",
+    "delete",
+    "find",
+    "find_origin",
+    "free_name",
+    "merge",
+    "names",
+    "open_set",
+    "show_name",
+]
+
+_ALPHABET = string.ascii_lowercase + string.digits
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A set in a list of sets."""
+
+    name: str
+    """For an unreadable set, the name of its folder: `delete` takes it."""
+    images: int
+    labels: dict[str, int]
+    """Images with each label, in the order of the labels; without those that have none."""
+    created: float
+    """Seconds since 1970."""
+    builtin: bool
+    problem: str = ""
+    """Why the set cannot be opened; empty for a healthy one."""
+
+
+def names(workspace: Path) -> list[Summary]:
+    """The sets of a workspace, built-in ones first, then by name; an unreadable one with its problem."""
+    found = [_summary(folder) for folder in folders(workspace)]
+    return sorted(found, key=lambda summary: (not summary.builtin, summary.name.casefold(), summary.name))
+
+
+def open_set(workspace: Path, name: str) -> ImageSet:
+    """The set called `name`. Raises `UserError` that lists the sets there are."""
+    folder = find(workspace, name)
+    if folder is None:
+        there = ", ".join(summary.name for summary in names(workspace) if not summary.problem)
+        none = "There are none yet: `sslviz images add NAME PATH` makes one."
+        raise UserError(
+            f"There is no image set called {show_name(name)!r}.",
+            f"There are: {there}." if there else none,
+        )
+    return ImageSet(workspace, folder)
+
+
+def find_origin(workspace: Path, path: Path) -> Path | None:
+    """Folder of the set that mirrors the folder or zip `path`, if there is one."""
+    for folder in folders(workspace):
+        with contextlib.suppress(UserError):
+            if read_index(folder).origin.get("path") == str(path):
+                return folder
+    return None
+
+
+def create(workspace: Path, name: str, *, builtin: bool = False) -> ImageSet:
+    """A new, empty set. Raises `UserError` where the name is taken or cannot be a name."""
+    with names_locked(workspace):
+        name = check_name(workspace, name)
+        folder = workspace / "sets" / "".join(secrets.choice(_ALPHABET) for _ in range(12))
+        write_index(folder, Index(name, builtin))
+    return ImageSet(workspace, folder)
+
+
+def free_name(workspace: Path, wish: str) -> str:
+    """A name that nobody has, near to `wish`, which may be any text: "photos", then "photos 2"."""
+    visible = "".join(c if c.isprintable() and c not in "/\\" else " " for c in wish)
+    wish = " ".join(visible.split())[:70].strip() or "images"
+    taken = {summary.name.casefold() for summary in names(workspace)}
+    number = 1
+    while (name := wish if number == 1 else f"{wish} {number}").casefold() in taken:
+        number += 1
+    return name
+
+
+def merge(workspace: Path, set_names: Iterable[str], new_name: str) -> ImageSet:
+    """A new set with the images of others, each once; the others stay. Raises `UserError`."""
+    parts = [open_set(workspace, name) for name in set_names]
+    merged = create(workspace, new_name)
+    try:
+        merged.add(image for part in parts for image in _copies(part))
+    except BaseException:
+        merged.delete()
+        raise
+    return merged
+
+
+def delete(workspace: Path, name: str) -> None:
+    """Remove the set called `name` or, for an unreadable one, the set in the folder of that name."""
+    folder = find(workspace, name)
+    if folder is None:
+        # Compared with the folders there are: a name from outside never becomes part of a path.
+        folder = next((path for path in folders(workspace) if path.name == name), None)
+    if folder is None:
+        raise UserError(f"There is no image set called {show_name(name)!r}.")
+    with locked(folder, PATIENCE_SECONDS, name):
+        delete_folder(folder)
+
+
+def _summary(folder: Path) -> Summary:
+    try:
+        index = read_index(folder)
+    except UserError as error:
+        return Summary(folder.name, 0, {}, 0.0, builtin=False, problem=error.message)
+    return Summary(index.name, len(index.entries), count_labels(index.entries), index.created, index.builtin)
+
+
+def _copies(part: ImageSet) -> Iterator[NewImage]:
+    for row, e in enumerate(part.entries):
+        stored = images.Stored(e.id, e.width, e.height, part.jpeg(row), part.thumbnail(row))
+        yield NewImage(
+            e.name, stored=stored, label=e.label, source=e.source or part.name, box=e.box, mask=part.mask(row)
+        )

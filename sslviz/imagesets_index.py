@@ -1,0 +1,154 @@
+"""What a set's `index.json` holds: its name, and an entry an image, written a column at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import unicodedata
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sslviz.errors import UserError
+from sslviz.files import read_json, write_json
+
+Box = tuple[float, float, float, float]
+
+PACKS = ("images", "thumbs", "masks")
+_VERSION = 1
+
+
+class Entry(NamedTuple):
+    """One image of a set. `_at` and `_bytes` say where in a pack it lies."""
+
+    id: str
+    name: str
+    label: str | None
+    source: str
+    width: int
+    """Pixels of the stored copy, not of the file it came from."""
+    height: int
+    box: Box | None
+    """x0 y0 x1 y1 of the object in [0, 1], where it is known."""
+    image_at: int
+    image_bytes: int
+    thumb_at: int
+    thumb_bytes: int
+    mask_at: int
+    mask_bytes: int
+
+
+@dataclass(frozen=True)
+class Index:
+    """All there is to know of a set but its pixels."""
+
+    name: str
+    builtin: bool = False
+    entries: tuple[Entry, ...] = ()
+    ends: tuple[int, int, int] = (0, 0, 0)
+    """Bytes of each pack that are spoken for. Not derived from `entries`: a reader may still need what has
+    been removed from them."""
+    created: float = field(default_factory=time.time)
+    origin: dict[str, Any] = field(default_factory=dict)
+
+
+def read_index(folder: Path) -> Index:
+    """The index of the set in `folder`, parsed once for as long as it stays the same file.
+
+    Raises `UserError` where there is none or it is damaged.
+    """
+    path = folder / "index.json"
+    try:
+        stat = path.stat()
+        return _parse(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    except FileNotFoundError:
+        raise UserError("The image set no longer exists.", "Choose another one.") from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"The image set in {folder.name} cannot be read.", "Delete it and add its images again."
+        ) from None
+
+
+@lru_cache(maxsize=32)
+def _parse(path: Path, _seen: tuple[int, int, int]) -> Index:
+    value = read_json(path)
+    if value["version"] != _VERSION:
+        raise ValueError("another version")
+    columns = value["entries"]
+    rows = [columns[name] for name in Entry._fields]
+    if len({len(row) for row in rows}) != 1:
+        raise ValueError("columns of different lengths")
+    for name in Entry._fields:
+        if not all(isinstance(cell, _KINDS.get(name, int)) for cell in columns[name]):
+            raise ValueError(f"{name} is of the wrong kind")
+    rows[Entry._fields.index("box")] = [_box(box) for box in columns["box"]]
+    images, thumbs, masks = (int(end) for end in value["ends"])
+    name, origin = value["name"], value["origin"]
+    if not isinstance(name, str) or not isinstance(origin, dict):
+        raise TypeError("name and origin")
+    return Index(
+        name=name,
+        builtin=bool(value["builtin"]),
+        entries=tuple(map(Entry._make, zip(*rows, strict=True))),
+        ends=(images, thumbs, masks),
+        created=float(value["created"]),
+        origin=origin,
+    )
+
+
+_KINDS: dict[str, Any] = {"id": str, "name": str, "label": str | None, "source": str, "box": list | None}
+"""Kinds of the columns that are not whole numbers."""
+
+
+def _box(box: list[float] | None) -> Box | None:
+    if box is None:
+        return None
+    x0, y0, x1, y1 = map(float, box)
+    return x0, y0, x1, y1
+
+
+def write_index(folder: Path, index: Index) -> None:
+    """Replace the index of the set in `folder`. Raises `UserError` where the disk is full."""
+    columns = zip(*index.entries, strict=True) if index.entries else ((),) * len(Entry._fields)
+    write_json(
+        folder / "index.json",
+        {
+            "version": _VERSION,
+            "name": index.name,
+            "builtin": index.builtin,
+            "created": index.created,
+            "origin": index.origin,
+            "ends": index.ends,
+            "entries": dict(zip(Entry._fields, columns, strict=True)),
+        },
+    )
+
+
+def folders(workspace: Path) -> list[Path]:
+    """Folders of the sets of a workspace, readable or not."""
+    try:
+        return sorted(path for path in (workspace / "sets").iterdir() if (path / "index.json").exists())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def find(workspace: Path, name: str) -> Path | None:
+    """Folder of the set called `name`, if there is one."""
+    for folder in folders(workspace):
+        with contextlib.suppress(UserError):
+            if read_index(folder).name == name:
+                return folder
+    return None
+
+
+def show_name(name: str) -> str:
+    """A name as it is kept: at most 200 characters, what cannot be seen replaced by �.
+
+    Controls, directional marks and halves of surrogate pairs (Unicode's Cc, Cf, Cs) can make one name look
+    like another. The end of a name says more than its beginning, so the beginning is what is cut.
+    """
+    if not name.isprintable():
+        hidden = {"Cc", "Cf", "Cs"}
+        name = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in hidden else c for c in name)
+    return name if len(name) <= 200 else "…" + name[-199:]

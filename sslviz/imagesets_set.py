@@ -1,0 +1,387 @@
+"""One image set, open: what is in it, and the changes that can be made to it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import mmap
+import shutil
+import statistics
+import zlib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from sslviz import images, settings
+from sslviz.errors import UserError
+from sslviz.files import writing
+from sslviz.imagesets_arrays import build, load
+from sslviz.imagesets_index import PACKS, Box, Entry, Index, find, read_index, show_name, write_index
+from sslviz.imagesets_packs import Pack
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sslviz.images import Pixels, Stored
+
+    Report = Callable[[int, int], None]
+
+PATIENCE_SECONDS = 5.0
+"""How long a click waits for another writer of the same set."""
+
+
+@dataclass(frozen=True)
+class NewImage:
+    """An image on its way into a set: `pixels`, or what `images.reencode` made of them."""
+
+    name: str
+    """Its file's name, as data."""
+    pixels: Pixels | None = None
+    """uint8 (H, W, 3)."""
+    stored: Stored | None = None
+    label: str | None = None
+    source: str = ""
+    """What it came with: the name of a zip, a folder, or "scenes"."""
+    box: Box | None = None
+    """x0 y0 x1 y1 of the object in [0, 1]."""
+    mask: NDArray[np.uint8] | None = None
+    """uint8 (H, W), of the image's own size, which must then be at most `settings.store_side`."""
+
+
+class ImageSet:
+    """One set, open. Rows are numbered 0 to N-1 in the order in which images were added."""
+
+    def __init__(self, workspace: Path, folder: Path) -> None:
+        self.workspace = workspace
+        self.folder = folder
+        self._maps: dict[str, mmap.mmap] = {}
+        self._refresh()
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __repr__(self) -> str:
+        return f"ImageSet({self.name!r}, {len(self)} images)"
+
+    def _refresh(self) -> None:
+        self._index = read_index(self.folder)
+        self._fingerprint = ""
+        # Opened at once: whoever holds the set can read on after somebody else has deleted it.
+        for kind in PACKS:
+            self._map(kind)
+
+    @property
+    def name(self) -> str:
+        """The name people gave it."""
+        return self._index.name
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What is known of each image, by row."""
+        return self._index.entries
+
+    @property
+    def created(self) -> float:
+        """Seconds since 1970."""
+        return self._index.created
+
+    @property
+    def builtin(self) -> bool:
+        """Made by sslviz rather than from somebody's files."""
+        return self._index.builtin
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """`path` and `listing` of the folder or zip that it mirrors; empty for other sets."""
+        return self._index.origin
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids, by row."""
+        return [entry.id for entry in self.entries]
+
+    @property
+    def names(self) -> list[str]:
+        """File names as they came: show them as data, never as Markdown."""
+        return [entry.name for entry in self.entries]
+
+    @property
+    def labels(self) -> list[str | None]:
+        """Labels, by row."""
+        return [entry.label for entry in self.entries]
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits of the ids in order: changes with the images, not with their labels."""
+        if not self._fingerprint:
+            self._fingerprint = hashlib.sha256("".join(self.ids).encode()).hexdigest()[:16]
+        return self._fingerprint
+
+    @property
+    def short_side(self) -> int:
+        """Median of the images' shorter sides in pixels; 0 for an empty set."""
+        return int(statistics.median([min(e.width, e.height) for e in self.entries] or [0]))
+
+    def label_counts(self) -> dict[str, int]:
+        """Images with each label, labels in order; images without a label are left out."""
+        return count_labels(self.entries)
+
+    def row(self, image: str) -> int:
+        """Row of the image with this id or, failing that, this name. Raises `UserError`."""
+        for known in (self.ids, self.names):
+            if image in known:
+                return known.index(image)
+        raise UserError(f"There is no image {show_name(image)!r} in the set {self.name!r}.")
+
+    def jpeg(self, row: int) -> bytes:
+        """The stored image, as JPEG."""
+        entry = self.entries[row]
+        return self._read("images", entry.image_at, entry.image_bytes)
+
+    def thumbnail(self, row: int) -> bytes:
+        """Its thumbnail, as JPEG."""
+        entry = self.entries[row]
+        return self._read("thumbs", entry.thumb_at, entry.thumb_bytes)
+
+    def pixels(self, row: int) -> Pixels:
+        """The stored image, uint8 (H, W, 3)."""
+        return images.decode_jpeg(self.jpeg(row))
+
+    def mask(self, row: int) -> NDArray[np.uint8] | None:
+        """Mask of the object, uint8 (H, W), where the set knows one."""
+        entry = self.entries[row]
+        if not entry.mask_bytes:
+            return None
+        size = entry.width * entry.height
+        try:
+            packed = self._read("masks", entry.mask_at, entry.mask_bytes)
+            values = zlib.decompressobj().decompress(packed, size + 1)
+            return np.frombuffer(values, np.uint8).reshape(entry.height, entry.width).copy()
+        except (zlib.error, ValueError):
+            raise _damaged(self.name) from None
+
+    def squares(self, side: int, report: Report | None = None) -> NDArray[np.uint8]:
+        """Every image's centre square, uint8 (N, 3, S, S), mapped from the disk; writing changes no file.
+
+        Row i is `images.square(self.pixels(i), side)`. Built on the first call, on all cores. Raises
+        `UserError` for an empty set and a full disk.
+        """
+        if not self.entries:
+            raise UserError(f"The image set {self.name!r} is empty.", "Add images to it first.")
+        path = self.folder / "arrays" / f"{side}-{self.fingerprint}.npy"
+        shape = (len(self), 3, side, side)
+        found = load(path, shape)
+        if found is not None:
+            return found
+
+        def make(row: int) -> Pixels:
+            return images.square(self.pixels(row), side).transpose(2, 0, 1)
+
+        try:
+            build(path, shape, make, report)
+        except (
+            FileNotFoundError
+        ):  # deleted meanwhile by somebody else; this run goes on with what it has open
+            return np.ascontiguousarray([make(row) for row in range(len(self))])
+        found = load(path, shape)
+        if found is None:
+            raise _damaged(self.name)
+        return found
+
+    def add(self, new: Iterable[NewImage]) -> tuple[int, int]:
+        """Append images; returns how many were added and how many were in the set already.
+
+        `new` is consumed one at a time. All or nothing: on any error, also a full disk or Ctrl-C, the set is
+        as it was. Waits while another process adds to the same set.
+        """
+        with self._changing(timeout=-1):
+            index = self._index
+            known = set(self.ids)
+            entries: list[Entry] = []
+            duplicates = 0
+            with (
+                Pack(self.folder / "images.pack", index.ends[0]) as pictures,
+                Pack(self.folder / "thumbs.pack", index.ends[1]) as thumbs,
+                Pack(self.folder / "masks.pack", index.ends[2]) as masks,
+            ):
+                for image in new:
+                    stored = image.stored or _reencode(image.pixels)
+                    if stored.id in known:
+                        duplicates += 1
+                        continue
+                    known.add(stored.id)
+                    entries.append(_append(image, stored, pictures, thumbs, masks))
+                if entries:
+                    ends = (pictures.sync(), thumbs.sync(), masks.sync())
+                    self._replace(replace(index, entries=index.entries + tuple(entries), ends=ends))
+        return len(entries), duplicates
+
+    def remove(self, ids: Collection[str]) -> None:
+        """Take images out of the set; whoever is reading it keeps what they have."""
+        gone = set(ids)
+        self._change(lambda old: (entry for entry in old if entry.id not in gone))
+
+    def relabel(self, ids: Collection[str], label: str | None) -> None:
+        """Give images a label, or none."""
+        chosen, text = set(ids), _clean(label)
+        self._change(lambda old: (e._replace(label=text) if e.id in chosen else e for e in old))
+
+    def set_labels(self, labels: dict[str, str | None]) -> None:
+        """Give each image its own label: id → label."""
+        texts = {image: _clean(label) for image, label in labels.items()}
+        self._change(lambda old: (e._replace(label=texts.get(e.id, e.label)) for e in old))
+
+    def set_origin(self, path: Path, listing: str) -> None:
+        """Remember that the set mirrors `path` as it was when its listing had the digest `listing`."""
+        with self._changing():
+            self._replace(replace(self._index, origin={"path": str(path), "listing": listing}))
+
+    def rename(self, name: str) -> None:
+        """Give the set another name. Raises `UserError` where it is taken or cannot be a name."""
+        with names_locked(self.workspace), self._changing():
+            name = check_name(self.workspace, name, besides=self.folder)
+            self._replace(replace(self._index, name=name))
+
+    def delete(self) -> None:
+        """Remove the set from the disk; a run that has it open goes on."""
+        with self._changing():
+            delete_folder(self.folder)
+
+    def _change(self, new: Callable[[tuple[Entry, ...]], Iterable[Entry]]) -> None:
+        with self._changing():
+            self._replace(replace(self._index, entries=tuple(new(self._index.entries))))
+
+    @contextlib.contextmanager
+    def _changing(self, timeout: float = PATIENCE_SECONDS) -> Iterator[None]:
+        """Hold the set against other writers, with its newest state read."""
+        with locked(self.folder, timeout, self.name):
+            self._refresh()
+            yield
+
+    def _replace(self, index: Index) -> None:
+        write_index(self.folder, index)
+        self._refresh()
+
+    def _map(self, kind: str) -> mmap.mmap | None:
+        path = self.folder / f"{kind}.pack"
+        end = self._index.ends[PACKS.index(kind)]
+        mapped = self._maps.get(kind)
+        if end and (mapped is None or len(mapped) < end):
+            try:
+                with path.open("rb") as file:
+                    self._maps[kind] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except (OSError, ValueError):
+                self._maps.pop(kind, None)  # missing or empty: every row says so when it is read
+        return self._maps.get(kind)
+
+    def _read(self, kind: str, at: int, count: int) -> bytes:
+        mapped = self._map(kind)
+        data = mapped[at : at + count] if mapped is not None else b""
+        if len(data) != count or not count:
+            raise _damaged(self.name)
+        return data
+
+
+def count_labels(entries: Iterable[Entry]) -> dict[str, int]:
+    """Images with each label, labels in order."""
+    return dict(sorted(Counter(entry.label for entry in entries if entry.label is not None).items()))
+
+
+def _append(image: NewImage, stored: Stored, pictures: Pack, thumbs: Pack, masks: Pack) -> Entry:
+    mask_at, mask_bytes = 0, 0
+    if image.mask is not None:
+        assert image.mask.shape == (stored.height, stored.width), (
+            image.mask.shape,
+            stored.height,
+            stored.width,
+        )
+        packed = zlib.compress(np.ascontiguousarray(image.mask, np.uint8).tobytes())
+        mask_at, mask_bytes = masks.append(packed), len(packed)
+    return Entry(
+        stored.id,
+        show_name(image.name),
+        _clean(image.label),
+        show_name(image.source),
+        stored.width,
+        stored.height,
+        image.box,
+        pictures.append(stored.jpeg),
+        len(stored.jpeg),
+        thumbs.append(stored.thumbnail),
+        len(stored.thumbnail),
+        mask_at,
+        mask_bytes,
+    )
+
+
+def _reencode(pixels: Pixels | None) -> Stored:
+    assert pixels is not None, "a new image has pixels, or what was stored of them"
+    limits = settings.load()
+    return images.reencode(pixels, limits.store_side, limits.thumbnail_side)
+
+
+def _clean(label: str | None) -> str | None:
+    """Labels are shown everywhere, so they are short and hold nothing that cannot be seen."""
+    if label is None:
+        return None
+    return show_name(label).strip()[:80] or None
+
+
+def check_name(workspace: Path, wish: str, besides: Path | None = None) -> str:
+    """`wish` without space around it. Raises `UserError` where it cannot be a name, or is taken."""
+    name = wish.strip()
+    if not name or len(name) > 80 or not name.isprintable() or "/" in name or "\\" in name:
+        raise UserError(
+            f"{show_name(name)[:80]!r} cannot be the name of a set.",
+            "A name has 1 to 80 visible characters and no slash.",
+        )
+    other = find(workspace, name)
+    if other is not None and other != besides:
+        raise UserError(f"There is already a set called {name!r}.", "Choose another name.")
+    return name
+
+
+def delete_folder(folder: Path) -> None:
+    """Remove a set from the disk."""
+    # The index first: from then on the set is gone, even where some file cannot be removed yet.
+    (folder / "index.json").unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        _lock_path(folder).unlink()
+
+
+def _lock_path(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
+
+
+@contextlib.contextmanager
+def locked(folder: Path, timeout: float, name: str) -> Iterator[None]:
+    """Be the only writer of the set in `folder`; -1 seconds means to wait for it. Raises `UserError`."""
+    lock = FileLock(_lock_path(folder), timeout=timeout)
+    try:
+        with writing(folder):
+            lock.acquire()
+    except Timeout:
+        raise UserError(f"Images are being added to {name!r}.", "Try again when that is done.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def names_locked(workspace: Path) -> Iterator[None]:
+    """Two who choose the same name at once: one of them is told that it is taken."""
+    with writing(workspace):
+        (workspace / "sets").mkdir(parents=True, exist_ok=True)
+    with FileLock(workspace / "sets" / "names.lock", timeout=30):
+        yield
+
+
+def _damaged(name: str) -> UserError:
+    return UserError(f"The image set {name!r} is damaged.", "Delete it and add its images again.")

@@ -15,11 +15,12 @@ import string
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sslviz import images
 from sslviz.errors import UserError
-from sslviz.imagesets_index import Entry, Index, find, folders, read_index, show_name, write_index
-from sslviz.imagesets_set import (
+from sslviz.imagesets.index import Entry, Index, find, folders, read_index, show_name, write_index
+from sslviz.imagesets.opened import (
     PATIENCE_SECONDS,
     ImageSet,
     NewImage,
@@ -61,6 +62,8 @@ class Summary:
     created: float
     """Seconds since 1970."""
     builtin: bool
+    id: str = ""
+    """Name of its folder: outlives a renaming."""
     problem: str = ""
     """Why the set cannot be opened; empty for a healthy one."""
 
@@ -93,12 +96,14 @@ def find_origin(workspace: Path, path: Path) -> Path | None:
     return None
 
 
-def create(workspace: Path, name: str, *, builtin: bool = False) -> ImageSet:
+def create(
+    workspace: Path, name: str, *, builtin: bool = False, origin: dict[str, Any] | None = None
+) -> ImageSet:
     """A new, empty set. Raises `UserError` where the name is taken or cannot be a name."""
     with names_locked(workspace):
         name = check_name(workspace, name)
         folder = workspace / "sets" / "".join(secrets.choice(_ALPHABET) for _ in range(12))
-        write_index(folder, Index(name, builtin))
+        write_index(folder, Index(name, builtin, origin=origin or {}))
     return ImageSet(workspace, folder)
 
 
@@ -141,8 +146,9 @@ def _summary(folder: Path) -> Summary:
     try:
         index = read_index(folder)
     except UserError as error:
-        return Summary(folder.name, 0, {}, 0.0, builtin=False, problem=error.message)
-    return Summary(index.name, len(index.entries), count_labels(index.entries), index.created, index.builtin)
+        return Summary(folder.name, 0, {}, 0.0, builtin=False, id=folder.name, problem=error.message)
+    counts = count_labels(index.entries)
+    return Summary(index.name, len(index.entries), counts, index.created, index.builtin, folder.name)
 
 
 def _copies(part: ImageSet) -> Iterator[NewImage]:

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from sslviz.errors import UserError
-from sslviz.formats import sniff
+from sslviz.images.formats import sniff
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

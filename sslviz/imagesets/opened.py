@@ -20,9 +20,9 @@ from filelock import FileLock, Timeout
 from sslviz import images, settings
 from sslviz.errors import UserError
 from sslviz.files import writing
-from sslviz.imagesets_arrays import build, load
-from sslviz.imagesets_index import PACKS, Box, Entry, Index, find, read_index, show_name, write_index
-from sslviz.imagesets_packs import Pack
+from sslviz.imagesets.arrays import build, load
+from sslviz.imagesets.index import PACKS, Box, Entry, Index, find, read_index, show_name, write_index
+from sslviz.imagesets.packs import Pack
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,6 +74,11 @@ class ImageSet:
         # Opened at once: whoever holds the set can read on after somebody else has deleted it.
         for kind in PACKS:
             self._map(kind)
+
+    @property
+    def id(self) -> str:
+        """Name of its folder: 12 characters that outlive a renaming."""
+        return self.folder.name
 
     @property
     def name(self) -> str:
@@ -184,9 +189,7 @@ class ImageSet:
 
         try:
             build(path, shape, make, report)
-        except (
-            FileNotFoundError
-        ):  # deleted meanwhile by somebody else; this run goes on with what it has open
+        except FileNotFoundError:  # deleted meanwhile; this run goes on with what it holds
             return np.ascontiguousarray([make(row) for row in range(len(self))])
         found = load(path, shape)
         if found is None:
@@ -236,7 +239,7 @@ class ImageSet:
         texts = {image: _clean(label) for image, label in labels.items()}
         self._change(lambda old: (e._replace(label=texts.get(e.id, e.label)) for e in old))
 
-    def set_origin(self, path: Path, listing: str) -> None:
+    def remember(self, path: Path, listing: str) -> None:
         """Remember that the set mirrors `path` as it was when its listing had the digest `listing`."""
         with self._changing():
             self._replace(replace(self._index, origin={"path": str(path), "listing": listing}))

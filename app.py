@@ -1,0 +1,27 @@
+"""The app's frame: page config and navigation; nothing else."""
+
+import streamlit as st
+
+from sslviz.ui import frame, looks
+
+st.set_page_config(page_title="sslviz", page_icon=str(looks.ICON), layout="wide")
+tasks = [
+    st.Page(f"pages/{name}.py", title=look.title, icon=look.icon, help=look.sentence)
+    for name, look in looks.TASKS.items()
+]
+page = st.navigation(
+    {
+        "": [st.Page("pages/start.py", title="Start", icon=":material/home:", default=True)],
+        "Your images": [st.Page("pages/images.py", title="Images", icon=":material/photo_library:")],
+        "The four tasks": tasks,
+        "Train and look": [
+            st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
+            st.Page("pages/runs.py", title="Runs", icon=":material/list_alt:"),
+            st.Page("pages/embeddings.py", title="Embeddings", icon=":material/scatter_plot:"),
+        ],
+    },
+    expanded=True,
+)
+frame.draw()
+with frame.guard():
+    page.run()

@@ -1,0 +1,5 @@
+"""The jigsaw task on one image."""
+
+from sslviz.ui import task_page
+
+task_page.draw("jigsaw")

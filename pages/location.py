@@ -1,0 +1,5 @@
+"""The location task on one image."""
+
+from sslviz.ui import task_page
+
+task_page.draw("location")

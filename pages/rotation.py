@@ -1,0 +1,5 @@
+"""The rotation task on one image."""
+
+from sslviz.ui import task_page
+
+task_page.draw("rotation")

@@ -1,0 +1,71 @@
+"""Train: choose a task, start, watch the curve. The run's id is in the URL, so F5 finds it again."""
+
+import streamlit as st
+
+from sslviz import runs
+from sslviz.ui import frame, run_view, train_form
+
+
+@st.fragment
+def over(run: runs.Run) -> None:
+    """What to do with a run that has ended."""
+    status = run.status()
+    with st.container(horizontal=True):
+        if status.state in ("done", "cancelled") and st.button(
+            "See the map", icon=":material/scatter_plot:", type="primary"
+        ):
+            st.switch_page("pages/embeddings.py", query_params={"run": run.id, "images": run.spec.images})
+        if status.state in ("done", "cancelled") and st.button(
+            "Train another minute", icon=":material/more_time:"
+        ):
+            with frame.guard():
+                st.query_params["run"] = train_form.begin(train_form.further(run)).id
+                st.rerun()
+        if status.state in ("failed", "lost", "cancelled") and st.button("Resume", icon=":material/resume:"):
+            with frame.guard():
+                run_view.resume(run)
+                st.rerun()
+        if st.button("New run", icon=":material/add:"):
+            del st.query_params["run"]
+            st.rerun()
+
+
+def watch(run: runs.Run) -> None:
+    """The run as it goes."""
+    st.title(f"{run_view.title(run)}")
+    state = run.status().state
+    st.fragment(run_view.live, run_every=1.0 if state in ("queued", "running") else None)(run.id)
+    if state not in ("queued", "running"):
+        over(run)
+    with st.expander("What was asked"):
+        train_form.command(run.spec)
+
+
+def ask() -> None:
+    """The form."""
+    st.title("Train")
+    st.markdown(
+        "Choose a task and press start. Training goes on in a process of its own: you may close this tab, "
+        "and find the run again under its address or on the runs page."
+    )
+    images = frame.open_current()
+    if images is None:
+        return
+    spec = train_form.choose(images)
+    if st.button("Start training", type="primary", icon=":material/play_arrow:"):
+        st.query_params["run"] = train_form.begin(spec).id
+        st.rerun()
+    train_form.command(spec)
+
+
+wanted = st.query_params.get("run")
+if wanted is None:
+    ask()
+else:
+    found = None
+    with frame.guard():
+        found = runs.open_run(frame.workspace(), wanted)
+    if found is None:
+        ask()
+    else:
+        watch(found)

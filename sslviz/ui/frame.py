@@ -1,0 +1,175 @@
+"""What every page stands in: the style, the sidebar with the current image set, and words for errors."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import streamlit as st
+
+from sslviz import imagesets, jobs, runs, settings
+from sslviz.errors import UserError
+from sslviz.imagesets import ImageSet
+from sslviz.ui import looks, pictures, work
+
+log = logging.getLogger(__name__)
+
+FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
+
+
+def workspace() -> Path:
+    """The folder of the sets and runs that this session sees."""
+    return settings.workspace()
+
+
+def draw() -> None:
+    """Everything around the page; called once a run, before it."""
+    st.html(Path(__file__).with_name("style.css"))
+    st.logo(str(looks.ICON), size="large")
+    _server(str(settings.load().home))
+    with st.sidebar, guard():
+        _choose_set()
+        work.show()
+        _training()
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _server(home: str) -> object:
+    """Tells the supervisor of `home`, for as long as this process lives, that a server is there."""
+    log.info("serving %s", home)
+    return jobs.serve()
+
+
+@contextmanager
+def guard() -> Iterator[None]:
+    """Show a `UserError`, or a full disk, as a box of words in place of what could not be drawn."""
+    try:
+        yield
+    except UserError as error:
+        problem(error)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        log.exception("disk full")
+        problem(
+            UserError("The disk is full.", "Free some space and try again; nothing that was stored is lost.")
+        )
+
+
+def problem(error: UserError) -> None:
+    """An error for people: what is wrong, and what to do."""
+    hint = f"  \n{pictures.literal(error.hint, 400)}" if error.hint else ""
+    st.error(f"**{pictures.literal(error.message, 400)}**{hint}", icon=":material/error:")
+
+
+def nothing(message: str, hint: str, page: str = "", label: str = "") -> None:
+    """An empty state: what is not there yet, and where to go."""
+    with st.container(border=True):
+        st.markdown(f"**{message}**  \n{hint}")
+        if page:
+            st.page_link(f"pages/{page}.py", label=label, icon=":material/arrow_forward:")
+
+
+def turn_to(name: str) -> None:
+    """Make `name` the current set from the next run on."""
+    st.session_state["next_images"] = name
+
+
+def current() -> str | None:
+    """Name of the current set; None where there is no set at all."""
+    name = st.session_state.get("images")
+    return name if isinstance(name, str) else None
+
+
+def open_current() -> ImageSet | None:
+    """The current set, or words in its place where there is none."""
+    name = current()
+    if name is None:
+        nothing(
+            "There are no images yet.",
+            "Bring your own, or wait a moment: the built-in set is drawn when the start page is open.",
+            "images",
+            "Add images",
+        )
+        return None
+    chosen = imagesets.open_set(workspace(), name)
+    if len(chosen) == 0:
+        nothing(
+            "This set is empty.",
+            "Add images to it, or choose another one in the sidebar.",
+            "images",
+            "Add images",
+        )
+        return None
+    return chosen
+
+
+def pick(label: str, place: str) -> None:
+    """A second picker of the current set, for a page where the sidebar may be folded away."""
+    key = f"pick_{place}"
+    st.session_state[key] = current()
+
+    def choose() -> None:
+        st.session_state["next_images"] = st.session_state[key]
+
+    names = st.session_state.get("image_names", [])
+    st.selectbox(label, names, key=key, on_change=choose, format_func=pictures.name_of)
+
+
+def _choose_set() -> None:
+    sound = [summary for summary in imagesets.names(workspace()) if not summary.problem]
+    names = [s.name for s in sorted(sound, key=lambda s: (s.builtin, -s.created))]
+    st.session_state["image_names"] = names
+    asked = st.session_state.pop("next_images", None)
+    if asked in names:
+        st.session_state["images"] = asked
+    elif st.session_state.get("images", names[0] if names else None) not in names:
+        del st.session_state["images"]
+    if not names:
+        st.caption("No image set yet.")
+        return
+    linked = st.query_params.get("images")
+    if linked is not None and linked not in names:
+        st.warning(f"There is no image set {pictures.literal(linked)}.", icon=":material/help:")
+    chosen = st.selectbox(
+        "Current images", names, key="images", bind="query-params", format_func=pictures.name_of
+    )
+    with guard():
+        shown = imagesets.open_set(workspace(), chosen)
+        rows = range(0, len(shown), max(1, len(shown) // 5))[:5]
+        if rows:
+            pictures.show(pictures.strip((shown.thumbnail(row), shown.names[row]) for row in rows))
+
+
+def _training() -> None:
+    live = any(_live(run) for run in runs.listing(workspace()) if not run.bundled)
+    st.fragment(_trainings, run_every=2.0 if live else None)()
+
+
+def _live(run: runs.Run) -> bool:
+    return run.status().state in ("queued", "running")
+
+
+def _trainings() -> None:
+    """A line for each run that is not over, with a link to it."""
+    live = False
+    for run in runs.listing(workspace()):
+        status = run.status()
+        if run.bundled or status.state not in ("queued", "running"):
+            continue
+        title = looks.TASKS[run.spec.task].title.lower() if run.spec.task in looks.TASKS else "a network"
+        if status.state == "queued":
+            label = f"Waiting to train {title}"
+        else:
+            share = f" {status.step / status.steps:.0%}" if status.steps else ""
+            label = f"Training {title}…{share}"
+        live = True
+        st.page_link(
+            "pages/train.py", label=label, icon=":material/model_training:", query_params={"run": run.id}
+        )
+    if not live and st.session_state.pop("was_training", False):
+        st.rerun()  # the last one is over: draw the page as it is now, and stop looking
+    st.session_state["was_training"] = live

@@ -1,0 +1,101 @@
+"""Images as HTML: galleries, views as the network gets them, a source with the boxes of its views.
+
+Names of files and sets are data that strangers wrote: everything here that shows one passes it through
+`name_of` and `escape`, and whatever goes into a Streamlit label passes through `literal`.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+
+
+def name_of(text: str, limit: int = 80) -> str:
+    """`text` fit to be seen: control and invisible characters replaced, at most `limit` characters."""
+    seen = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c)[0] == "C" else c for c in text)
+    return seen if len(seen) <= limit else f"{seen[: limit - 1]}…"
+
+
+def literal(text: str, limit: int = 80) -> str:
+    """`text` for a place that Streamlit reads as Markdown, so that it shows as it is written."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&^])", r"\\\1", name_of(text, limit))
+
+
+def uri(jpeg: bytes) -> str:
+    """An encoded JPEG as a data URI."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+def pixels_uri(pixels: Pixels) -> str:
+    """uint8 (h, w, 3) as a lossless data URI: not one pixel differs from what the network gets."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=1)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def show(html: str, task: str = "") -> None:
+    """Draw HTML in the house's style, in the colour of `task` where one is given."""
+    st.html(f'<div class="sv sv-{task or "plain"}">{html}</div>')
+
+
+def figure(source: str, alt: str, caption: str = "") -> str:
+    """One picture with its caption; `alt` and `caption` are escaped here."""
+    note = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f'<figure><img src="{source}" alt="{escape(alt)}" loading="lazy">{note}</figure>'
+
+
+def views(pictures: Sequence[Pixels], captions: Sequence[str], width: int = 132) -> str:
+    """Views side by side, each `width` CSS pixels at least where there is room, pixels drawn as squares."""
+    cells = "".join(
+        figure(pixels_uri(p), f"View {i + 1}: {c}", c)
+        for i, (p, c) in enumerate(zip(pictures, captions, strict=True))
+    )
+    columns = f"grid-template-columns:repeat(auto-fill,minmax(min({width}px,45%),1fr))"
+    return f'<div class="sv-views sv-pixels" style="{columns}">{cells}</div>'
+
+
+def nine(tiles: Sequence[Pixels], numbers: Sequence[int], alt: str) -> str:
+    """Nine tiles in three rows, each with its number."""
+    cells = "".join(
+        f'<div><img src="{pixels_uri(t)}" alt="{escape(alt)}, tile {n}">'
+        f'<span class="sv-number">{n}</span></div>'
+        for t, n in zip(tiles, numbers, strict=True)
+    )
+    return f'<div class="sv-nine sv-pixels">{cells}</div>'
+
+
+def source(pixels: Pixels, boxes: Sequence[Box], mirror: bool, marks: Sequence[str], alt: str) -> str:
+    """The source with a rectangle for each view; `boxes`, x0 y0 x1 y1, are fractions of the mirrored source."""
+    drawn = []
+    for i, (x0, y0, x1, y1) in enumerate(boxes):
+        place = f"left:{x0:.3%};top:{y0:.3%};width:{x1 - x0:.3%};height:{y1 - y0:.3%}"
+        first = " sv-first" if i == 0 else ""
+        mark = f'<span class="sv-number">{escape(marks[i])}</span>' if marks[i] else ""
+        drawn.append(f'<div class="sv-box{first}" style="{place}">{mark}</div>')
+    turned = " sv-mirror" if mirror else ""
+    picture = f'<img src="{pixels_uri(pixels)}" alt="{escape(alt)}">'
+    return f'<div class="sv-source{turned}">{picture}{"".join(drawn)}</div>'
+
+
+def gallery(thumbnails: Iterable[tuple[bytes, str]]) -> str:
+    """Thumbnails, (JPEG, name) each, with their names under them."""
+    cells = "".join(figure(uri(jpeg), name_of(name), name_of(name, 40)) for jpeg, name in thumbnails)
+    return f'<div class="sv-gallery">{cells}</div>'
+
+
+def strip(thumbnails: Iterable[tuple[bytes, str]]) -> str:
+    """A row of small thumbnails that fills its width."""
+    cells = "".join(f'<img src="{uri(jpeg)}" alt="{escape(name_of(name))}">' for jpeg, name in thumbnails)
+    return f'<div class="sv-strip">{cells}</div>'

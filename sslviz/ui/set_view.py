@@ -1,0 +1,137 @@
+"""One image set: its pictures and labels, and what can be done to it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from sslviz import imagesets
+from sslviz.errors import UserError
+from sslviz.imagesets import ImageSet
+from sslviz.ui import frame, pictures
+
+PAGE = 60
+"""Thumbnails on one page of the gallery."""
+
+
+def draw() -> None:
+    """The current set."""
+    images = frame.open_current()
+    if images is None:
+        return
+    labelled = images.label_counts()
+    facts = f"{len(images):,} images"
+    facts += f", {len(labelled)} labels" if labelled else ", no labels"
+    st.subheader(pictures.literal(images.name), anchor=False)
+    st.caption(f"{facts}, typically {images.short_side} pixels on the short side.")
+    _menu(images)
+    left, right = st.columns([1, 2], vertical_alignment="bottom")
+    view = left.segmented_control(
+        "Show as", ["Pictures", "Table"], default="Pictures", required=True, key="set_as"
+    )
+    label = None
+    if labelled:
+        label = right.selectbox(
+            "Label",
+            sorted(labelled),
+            index=None,
+            placeholder="All labels",
+            key="set_label",
+            format_func=lambda name: f"{pictures.name_of(name)} ({labelled.get(name, 0):,})",
+        )
+    rows = [row for row, own in enumerate(images.labels) if label is None or own == label]
+    page = (
+        st.pagination(max(1, -(-len(rows) // PAGE)), key=f"set_page_{images.name}_{label}")
+        if len(rows) > PAGE
+        else 1
+    )
+    shown = rows[(page - 1) * PAGE : page * PAGE]
+    if view == "Table":
+        _table(images, shown, sorted(labelled))
+    else:
+        pictures.show(pictures.gallery((images.thumbnail(row), images.names[row]) for row in shown))
+        st.caption("To remove or relabel images, show the table and tick them.")
+
+
+def _table(images: ImageSet, rows: list[int], labels: list[str]) -> None:
+    """Rows to tick, and what can be done to the ticked ones."""
+    event = st.dataframe(
+        {
+            "image": [pictures.uri(images.thumbnail(row)) for row in rows],
+            "name": [pictures.name_of(images.names[row]) for row in rows],
+            "label": [images.labels[row] or "" for row in rows],
+            "size": [f"{images.entries[row].width} × {images.entries[row].height}" for row in rows],
+        },
+        column_config={
+            "image": st.column_config.ImageColumn("Image", width="small"),
+            "name": "Name",
+            "label": "Label",
+            "size": "Pixels",
+        },
+        hide_index=True,
+        row_height=56,
+        height=480,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"set_rows_{images.fingerprint}_{rows[0] if rows else 0}",
+        alt="Images of the set with names and labels",
+    )
+    ids = [images.ids[rows[i]] for i in event["selection"]["rows"] if i < len(rows)]
+    if not ids:
+        st.caption("Tick rows to remove or relabel them.")
+        return
+    many = f"{len(ids)} image{'s' if len(ids) > 1 else ''}"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        label = st.selectbox(
+            "New label",
+            labels,
+            index=None,
+            accept_new_options=True,
+            key="set_new_label",
+            placeholder="Choose or type",
+            format_func=pictures.name_of,
+            width=240,
+        )
+        if st.button(f"Relabel {many}", icon=":material/label:", disabled=not label):
+            images.relabel(ids, label)
+            st.rerun()
+        if st.button(f"Remove {many}", icon=":material/delete:"):
+            images.remove(ids)
+            st.rerun()
+
+
+def _menu(images: ImageSet) -> None:
+    """Rename, merge, delete."""
+    others = [s.name for s in imagesets.names(frame.workspace()) if s.name != images.name]
+    with st.container(horizontal=True):
+        with st.popover("Rename", icon=":material/edit:"), frame.guard():
+            name = st.text_input("New name", key=f"rename_{images.name}", placeholder=images.name)
+            if st.button("Rename", key="rename_do", disabled=not name.strip()):
+                images.rename(name.strip())
+                frame.turn_to(name.strip())
+                st.rerun()
+        with st.popover("Merge", icon=":material/merge:", disabled=not others), frame.guard():
+            st.markdown("Make a new set of this one and others. The old ones stay.")
+            more = st.multiselect("With", others, key=f"merge_{images.name}", format_func=pictures.name_of)
+            name = st.text_input("Name of the new set", key=f"merged_{images.name}")
+            if st.button("Merge", key="merge_do", disabled=not more or not name.strip()):
+                with st.spinner("Merging…"):
+                    imagesets.merge(frame.workspace(), [images.name, *more], name.strip())
+                frame.turn_to(name.strip())
+                st.rerun()
+        if st.button("Delete", icon=":material/delete:", key="delete_set"):
+            _confirm(images)
+
+
+@st.dialog("Delete this set?")
+def _confirm(images: ImageSet) -> None:
+    st.markdown(
+        f"**{pictures.literal(images.name)}** with {len(images):,} images will be deleted from this machine. "
+        "Runs that were trained on it stay."
+    )
+    if st.button("Delete the set", type="primary", icon=":material/delete:"):
+        try:
+            images.delete()
+        except UserError as error:
+            frame.problem(error)
+        else:
+            st.rerun()

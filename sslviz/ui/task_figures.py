@@ -1,0 +1,92 @@
+"""What is particular to the picture of each task."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from sslviz.ui import looks, pictures
+
+if TYPE_CHECKING:
+    from sslviz.preview import Example
+
+ARROWS = "↖↑↗←→↙↓↘"
+"""Toward the second patch seen from the first, in the order of the classes."""
+
+
+def draw(task: str, examples: list[Example]) -> None:
+    """Source at the left; views and answer at the right."""
+    first = examples[0]
+    left, right = st.columns([1, 1.6], gap="large")
+    with left:
+        st.markdown("**The image**, and where the views come from")
+        marks = [str(i + 1) if len(first.views) == 2 else "" for i in range(len(first.views))]
+        drawn = pictures.source(
+            first.source, first.boxes, first.mirror, marks, "The image with the place of each view"
+        )
+        note = '<p class="sv-note">Mirrored first, as half of the examples are.</p>' if first.mirror else ""
+        pictures.show(drawn + note, task)
+    with right:
+        {"rotation": _rotation, "exemplar": _exemplar, "jigsaw": _jigsaw, "location": _location}[task](
+            examples
+        )
+
+
+def answer(task: str, words: str, extra: str = "") -> None:
+    """Question and answer; `extra` is HTML beside them."""
+    question = escape(looks.TASKS[task].question)
+    said = f'<div class="sv-question">{question}</div><strong>{escape(words)}</strong>'
+    pictures.show(f'<div class="sv-answer">{said}</div>{extra}', task)
+
+
+def _rotation(examples: list[Example]) -> None:
+    st.markdown("**What the network gets**: four copies of one crop")
+    captions = [e.sentence for e in examples]
+    pictures.show(pictures.views([e.views[0] for e in examples], captions, 128), "rotation")
+    answer("rotation", f"One of {examples[0].classes}: " + ", ".join(captions))
+
+
+def _exemplar(examples: list[Example]) -> None:
+    st.markdown("**What the network gets**: copies of one patch, each distorted anew")
+    pictures.show(pictures.views([e.views[0] for e in examples], ["" for _ in examples], 92), "exemplar")
+    answer("exemplar", f"All of them {examples[0].sentence}, one of {examples[0].classes:,}")
+
+
+def _jigsaw(examples: list[Example]) -> None:
+    example = examples[0]
+    permutation = example.permutation
+    assert permutation is not None
+    solved = [example.views[permutation.index(place)] for place in range(9)]
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**What the network gets**")
+        pictures.show(pictures.nine(example.views, [p + 1 for p in permutation], "Shuffled"), "jigsaw")
+    with right:
+        st.markdown("**Put back in order**")
+        pictures.show(pictures.nine(solved, list(range(1, 10)), "In order"), "jigsaw")
+    answer("jigsaw", f"{example.sentence}, one of {example.classes}")
+
+
+def _location(examples: list[Example]) -> None:
+    example = examples[0]
+    st.markdown("**What the network gets**: two patches")
+    pair, compass = st.columns([1.8, 1], gap="medium", vertical_alignment="center")
+    with pair:
+        pictures.show(pictures.views(example.views, ["1, the first", "2, the second"], 130), "location")
+    with compass:
+        pictures.show(compass_of(example.answer, example.sentence), "location")
+    answer("location", f"The second lies {example.sentence} the first, one of {example.classes} places")
+
+
+def compass_of(answer_: int, words: str) -> str:
+    """Eight places round the first patch, the answer's one lit."""
+    cells = []
+    for place in range(9):
+        k = place if place < 4 else place - 1
+        lit = " sv-hit" if k == answer_ and place != 4 else ""
+        cells.append(
+            '<span class="sv-mid">1</span>' if place == 4 else f'<span class="{lit}">{ARROWS[k]}</span>'
+        )
+    return f'<div class="sv-compass" role="img" aria-label="{escape(words)}">{"".join(cells)}</div>'

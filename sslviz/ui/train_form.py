@@ -1,0 +1,142 @@
+"""What a run is asked for, as a form; everything the form can say is also a command."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from sslviz import jobs, runs
+from sslviz.imagesets import ImageSet
+from sslviz.runs import Run, Spec
+from sslviz.ui import frame, looks, options, pictures
+
+NUMBERS: dict[str, tuple[str, Any, Any, Any, str]] = {
+    "seed": ("Seed", 0, 2**31 - 1, 1, "Decides the first weights, the split and every draw; 0 by default."),
+    "size": ("Size", 16, 512, 16, "Side of the squares, in pixels, that images are resampled to."),
+    "lr": ("Learning rate", 1e-6, 10.0, 1e-4, "The highest of the schedule."),
+    "batch": ("Batch", 2, 8192, 16, "Images, or patches, of a step."),
+    "steps": ("Steps", 1, 10_000_000, 50, "A fixed number in place of the minutes: repeatable."),
+    "threads": ("Threads", 1, 256, 1, "Processor threads."),
+}
+"""Label, smallest, largest, step and help of the advanced numbers; empty means automatic."""
+
+DOUBLE_CLICK_SECONDS = 3.0
+"""The same run asked for again within this time is the same click."""
+
+
+def choose(images: ImageSet) -> Spec:
+    """The form; returns the spec of the run as it stands in it."""
+    tasks = list(looks.TASKS)
+    task = st.segmented_control(
+        "Task",
+        tasks,
+        default=tasks[0],
+        required=True,
+        format_func=lambda name: f"{looks.TASKS[name].icon} {looks.TASKS[name].title}",
+        key="task",
+        bind="query-params",
+    )
+    task = task if task in looks.TASKS else tasks[0]
+    st.caption(looks.TASKS[task].sentence)
+    left, right = st.columns([2, 1])
+    with left:
+        frame.pick("Images", "train")
+    minutes = right.number_input(
+        "Minutes",
+        min_value=0.1,
+        max_value=1440.0,
+        value=1.0,
+        step=0.5,
+        format="%g",
+        key="minutes",
+        persist_state="session",
+        help="A budget: the first seconds measure how many steps fit into it.",
+    )
+    spec = Spec(
+        task=task,
+        images=images.name,
+        images_id=images.folder.name,
+        fingerprint=images.fingerprint,
+        count=len(images),
+        labels=len(images.label_counts()),
+        options=options.chosen(task),
+        minutes=float(minutes),
+    )
+    if st.toggle("Advanced", key="advanced", persist_state="session"):
+        with st.container(border=True):
+            spec = _advanced(spec)
+    return spec
+
+
+def _advanced(spec: Spec) -> Spec:
+    """Network, optimiser, machine, and the task's own options."""
+    with st.spinner("Loading PyTorch…"):
+        from sslviz.model import MODELS
+    choices = {
+        "model": ("Network", list(MODELS), "small learns in a minute on two processor cores."),
+        "precision": ("Precision", ["automatic", "fp32", "bf16"], "Automatic measures which is faster here."),
+        "device": ("Device", ["auto", "cpu", "cuda", "mps"], "auto takes a GPU where there is one."),
+    }
+    cells = st.grid(4, min_column_width=150)
+    values: dict[str, Any] = {}
+    for name, (label, options_, text) in choices.items():
+        key = f"train_{name}"
+        values[name] = cells.selectbox(label, options_, help=text, key=key, persist_state="session")
+    for name, (label, low, high, step, text) in NUMBERS.items():
+        values[name] = cells.number_input(
+            label,
+            min_value=low,
+            max_value=high,
+            value=None,
+            step=step,
+            format="%.5f" if isinstance(low, float) else "%d",
+            placeholder="automatic",
+            help=text,
+            key=f"train_{name}",
+            persist_state="session",
+        )
+    values["seed"] = values["seed"] or 0
+    if values["precision"] == "automatic":
+        values["precision"] = None
+    if values["steps"]:
+        values["minutes"] = None
+    st.markdown(f"**Options of {looks.TASKS[spec.task].title.lower()}**")
+    return replace(spec, **values, options=options.form(spec.task, "train"))
+
+
+def begin(spec: Spec) -> Run:
+    """Queue a run. A second click on the same form within seconds finds the first one's run."""
+    asked = repr(spec)
+    last = st.session_state.get("last_asked")
+    if last is not None and last[0] == asked and time.monotonic() - last[1] < DOUBLE_CLICK_SECONDS:
+        return runs.open_run(frame.workspace(), last[2])
+    run = runs.create(frame.workspace(), spec)
+    st.session_state["last_asked"] = (asked, time.monotonic(), run.id)
+    jobs.submit(run)
+    return run
+
+
+def further(run: Run, minutes: float = 1.0) -> Spec:
+    """What to ask for to train `run` for longer: the same, from its weights, with a plan of its own."""
+    return replace(
+        run.spec,
+        start=run.id,
+        minutes=minutes,
+        steps=None,
+        like=None,
+        plan=None,
+        replans=[],
+        title="",
+        note="",
+        created=0.0,
+        seed=run.spec.seed + 1,
+    )
+
+
+def command(spec: Spec) -> None:
+    """The same as a command, with a button that copies it."""
+    st.code(spec.command, language=None, wrap_lines=True)
+    st.caption("The same in a terminal. " + pictures.literal("SSLVIZ_HOME says where its results go."))

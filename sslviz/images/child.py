@@ -16,7 +16,7 @@ import struct
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from sslviz import settings
 from sslviz.errors import UserError
@@ -30,7 +30,7 @@ _ANSWER = struct.Struct("<cII16sQQ")
 """Kind, width, height, id, bytes of the JPEG (or of the reason), bytes of the thumbnail."""
 
 
-def ask(pipe: BinaryIO, batch: Sequence[bytes | Path]) -> None:
+def ask(pipe: IO[bytes], batch: Sequence[bytes | Path]) -> None:
     """Parent: send a batch of images, or of paths of images."""
     pipe.write(_COUNT.pack(len(batch)))
     for item in batch:
@@ -40,7 +40,7 @@ def ask(pipe: BinaryIO, batch: Sequence[bytes | Path]) -> None:
     pipe.flush()
 
 
-def receive(pipe: BinaryIO) -> Stored | UserError:
+def receive(pipe: IO[bytes]) -> Stored | UserError:
     """Parent: the answer to the next item of the batch. `EOFError` where the child is dead."""
     kind, width, height, name, first, second = _ANSWER.unpack(_exactly(pipe, _ANSWER.size))
     data, thumbnail = _exactly(pipe, first), _exactly(pipe, second)
@@ -80,12 +80,12 @@ def _alarm(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def _item(requests: BinaryIO) -> tuple[bytes, bytes]:
+def _item(requests: IO[bytes]) -> tuple[bytes, bytes]:
     kind, length = _ITEM.unpack(_exactly(requests, _ITEM.size))
     return kind, _exactly(requests, length)
 
 
-def _exactly(pipe: BinaryIO, count: int) -> bytes:
+def _exactly(pipe: IO[bytes], count: int) -> bytes:
     data = pipe.read(count)
     if len(data) != count:
         raise EOFError

@@ -9,7 +9,7 @@ import shutil
 import statistics
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -234,7 +234,7 @@ class ImageSet:
         chosen, text = set(ids), _clean(label)
         self._change(lambda old: (e._replace(label=text) if e.id in chosen else e for e in old))
 
-    def set_labels(self, labels: dict[str, str | None]) -> None:
+    def set_labels(self, labels: Mapping[str, str | None]) -> None:
         """Give each image its own label: id → label."""
         texts = {image: _clean(label) for image, label in labels.items()}
         self._change(lambda old: (e._replace(label=texts.get(e.id, e.label)) for e in old))

@@ -1,0 +1,216 @@
+"""What a person hands over — files, folders, zips — as one stream of images with names and labels."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from sslviz import archives
+from sslviz.errors import UserError
+from sslviz.ingest.pool import Payload
+from sslviz.settings import Settings
+
+Source = Path | tuple[str, bytes | Path]
+"""A file, folder or zip; or the name that a browser gave, and the bytes or where they were put."""
+
+SPLITS = {"train", "val", "valid", "validation", "test", "images"}
+"""Folders that say what images are for rather than what they show."""
+
+
+class Candidate(NamedTuple):
+    """One image, before anybody has looked at it."""
+
+    name: str
+    label: str | None
+    source: str
+    """Name of the folder or zip it came in; empty for a single file."""
+
+
+class File(NamedTuple):
+    """A file in a folder."""
+
+    name: str
+    """Path below the folder, with forward slashes."""
+    path: Path
+    size: int
+    changed: int
+    """Nanoseconds since 1970."""
+
+
+@dataclass
+class Sources:
+    """All that was handed over, listed but not read."""
+
+    settings: Settings
+    groups: list[_Group] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """Candidates that `stream` will yield, unless a zip turns out bad on the way."""
+        return sum(len(group.names) for group in self.groups)
+
+    @property
+    def bytes(self) -> int:
+        """Size of everything as it was handed over."""
+        return sum(group.size for group in self.groups)
+
+    def stream(self) -> Iterator[tuple[Candidate, Payload]]:
+        """Each image with its bytes, its path, or the reason why it is not even tried."""
+        for group in self.groups:
+            yield from group.stream(self.settings)
+
+
+@dataclass
+class _Group:
+    """Files that were put into one tree, so that its folders are their labels."""
+
+    name: str
+    names: list[str]
+    payloads: Sequence[Payload] = ()
+    zip: Path | bytes | None = None
+    size: int = 0
+
+    def stream(self, settings: Settings) -> Iterator[tuple[Candidate, Payload]]:
+        labels = label_names(self.names)
+        found: Iterable[tuple[str, Payload]] = zip(self.names, self.payloads, strict=False)
+        if self.zip is not None:
+            found = archives.members(self.zip, settings)
+        try:
+            for (name, payload), label in zip(found, labels, strict=False):
+                yield Candidate(name, label, self.name), payload
+        except UserError as error:
+            yield Candidate(self.name, None, ""), error
+
+
+def gather(sources: Iterable[Source], settings: Settings) -> Sources:
+    """List `sources`. What cannot be had becomes a candidate with a reason; nothing is raised."""
+    result = Sources(settings)
+    loose = _Group("", [])
+    payloads: list[Payload] = []
+    for source in sources:
+        name, where = source if isinstance(source, tuple) else (source.name or source.resolve().name, source)
+        if archives.is_junk(name):
+            continue
+        group = _group(name, where, settings)
+        if group is not None:
+            result.groups.append(group)
+            continue
+        # Files that come one by one may still be a tree: browsers send a folder's files with their paths.
+        loose.names.append(name)
+        payloads.append(where)
+        loose.size += _size(where)
+    loose.payloads = payloads
+    if loose.names:
+        result.groups.append(loose)
+    return result
+
+
+def _group(name: str, where: bytes | Path, settings: Settings) -> _Group | None:
+    """The tree that a folder or a zip is; None for a single file."""
+    if isinstance(where, Path) and where.is_dir():
+        files, problems = listing(where)
+        names = [file.name for file in files] + [problem for problem, _ in problems]
+        payloads = [_in_folder(file) for file in files] + [reason for _, reason in problems]
+        return _Group(name, names, payloads, size=sum(file.size for file in files))
+    try:
+        start = where[:4] if isinstance(where, bytes) else _start(where)
+        if archives.looks_like_zip(start) or name.lower().endswith(".zip"):
+            return _Group(name, archives.names(where, settings), zip=where, size=_size(where))
+    except FileNotFoundError:
+        return _Group("", [name], [UserError("does not exist")])
+    except OSError:
+        return _Group("", [name], [UserError("may not be read by you")])
+    except UserError as error:
+        return _Group("", [name], [error])
+    return None
+
+
+def _start(path: Path) -> bytes:
+    if not path.is_file():
+        path.stat()  # raises where there is nothing at all
+        return b""
+    with path.open("rb") as file:
+        return file.read(4)
+
+
+def _size(where: bytes | Path) -> int:
+    return len(where) if isinstance(where, bytes) else where.stat().st_size
+
+
+def _in_folder(file: File) -> Payload:
+    if file.path.suffix.lower() == ".zip":
+        return UserError("is a zip in a folder; add it by itself")
+    return file.path
+
+
+def listing(folder: Path) -> tuple[list[File], list[tuple[str, UserError]]]:
+    """Files below `folder` in the order of their names, 2 before 10; and what cannot be read.
+
+    Links to folders are followed, but each folder is read once, so a link to a parent goes nowhere.
+    """
+    files: list[File] = []
+    problems: list[tuple[str, UserError]] = []
+    seen: set[tuple[int, int]] = set()
+    waiting = [("", folder)]
+    while waiting:
+        prefix, path = waiting.pop()
+        try:
+            stat = path.stat()
+            if (stat.st_dev, stat.st_ino) in seen:
+                continue
+            seen.add((stat.st_dev, stat.st_ino))
+            with os.scandir(path) as found:
+                entries = list(found)
+        except OSError:
+            problems.append((prefix or path.name, UserError("is a folder that may not be read by you")))
+            continue
+        for entry in entries:
+            name = f"{prefix}{entry.name}"
+            try:
+                if entry.is_dir():
+                    if not archives.is_junk(f"{name}/_"):
+                        waiting.append((f"{name}/", path / entry.name))
+                elif not archives.is_junk(name):
+                    stat = entry.stat()
+                    files.append(File(name, path / entry.name, stat.st_size, stat.st_mtime_ns))
+            except OSError:
+                problems.append((name, UserError("is a link to nothing")))
+    return sorted(files, key=lambda file: _natural(file.name)), problems
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sorts 2.jpg before 10.jpg."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
+
+
+def listing_digest(path: Path) -> str:
+    """Digest of what one would find in a folder or zip: names, sizes and times, not contents."""
+    digest = hashlib.sha256()
+    if path.is_dir():
+        for file in listing(path)[0]:
+            digest.update(repr((file.name, file.size, file.changed)).encode("utf-8", "surrogatepass"))
+    else:
+        stat = path.stat()
+        digest.update(repr((path.name, stat.st_size, stat.st_mtime_ns)).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def label_names(names: Sequence[str]) -> list[str | None]:
+    """Labels of files in one tree: the first folder above each that says what it shows.
+
+    A folder that all the files share says nothing, and neither do `SPLITS`.
+    """
+    folders = [_folders(name) for name in names]
+    tops = {parts[0] if parts else None for parts in folders}
+    shared = 1 if len(tops) == 1 and None not in tops else 0
+    return [next((f for f in parts[shared:] if f.lower() not in SPLITS), None) for parts in folders]
+
+
+def _folders(name: str) -> list[str]:
+    parts = re.split(r"[/\\]", name)[:-1]
+    return [part for part in parts if part not in {"", ".", ".."} and not re.fullmatch(r"[A-Za-z]:", part)]

@@ -79,15 +79,22 @@ def decode(data: bytes, settings: Settings) -> Pixels:
 
 def reencode(pixels: Pixels, store_side: int, thumbnail_side: int) -> Stored:
     """The copies that a set keeps of `pixels`, uint8 (H, W, 3), shrunk to `store_side` where it is longer."""
-    pixels = np.asarray(_shrunk(Image.fromarray(pixels), store_side))
-    height, width = pixels.shape[:2]
-    return Stored(content_id(pixels), width, height, encode_jpeg(pixels), thumbnail(pixels, thumbnail_side))
+    picture = Image.fromarray(pixels)
+    if max(picture.size) > store_side:
+        picture = _shrunk(picture, store_side)
+        pixels = np.asarray(picture)
+    small = _jpeg(_shrunk(picture, thumbnail_side), 85)
+    return Stored(content_id(pixels), picture.width, picture.height, _jpeg(picture, 95), small)
 
 
 def encode_jpeg(pixels: Pixels, quality: int = 95) -> bytes:
     """uint8 (H, W, 3) → JPEG with colour at full resolution and no metadata."""
+    return _jpeg(Image.fromarray(pixels), quality)
+
+
+def _jpeg(picture: Image.Image, quality: int) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "JPEG", quality=quality, subsampling="4:4:4")
+    picture.save(out, "JPEG", quality=quality, subsampling="4:4:4")
     return out.getvalue()
 
 
@@ -102,7 +109,14 @@ def decode_jpeg(data: bytes) -> Pixels:
 
 def thumbnail(pixels: Pixels, side: int) -> bytes:
     """uint8 (H, W, 3) → a small JPEG with a long side of at most `side`."""
-    return encode_jpeg(np.asarray(_shrunk(Image.fromarray(pixels), side)), quality=85)
+    return _jpeg(_shrunk(Image.fromarray(pixels), side), 85)
+
+
+def bitmap(pixels: Pixels) -> bytes:
+    """uint8 (H, W, 3) → a file without any loss, for pixels that have to pass through `decode`."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "BMP")
+    return out.getvalue()
 
 
 def square(pixels: Pixels, side: int) -> Pixels:
@@ -202,7 +216,7 @@ def _shrunk(picture: Image.Image, side: int) -> Image.Image:
     if longest <= side:
         return picture
     width, height = (max(1, round(edge * side / longest)) for edge in picture.size)
-    return picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    return picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 
 def _tone_mapped(values: NDArray[Any]) -> Pixels:

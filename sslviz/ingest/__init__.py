@@ -16,8 +16,8 @@ from filelock import FileLock
 from sslviz import imagesets, settings
 from sslviz.errors import UserError
 from sslviz.files import writing
+from sslviz.images.pool import Payload, decode_all
 from sslviz.imagesets import ImageSet, NewImage
-from sslviz.ingest.pool import Payload, decode_all
 from sslviz.ingest.sources import Candidate, Source, gather, listing_digest
 
 __all__ = ["Report", "Source", "ingest", "resolve"]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sslviz import archives
 from sslviz.errors import UserError
-from sslviz.ingest.pool import Payload
+from sslviz.images.pool import Payload
 from sslviz.settings import Settings
 
 Source = Path | tuple[str, bytes | Path]

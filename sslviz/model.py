@@ -1,0 +1,235 @@
+"""Networks: fully convolutional encoders with named blocks, and the head that answers.
+
+Letters in shapes: E examples, V views of an example, h × w size of a view, K channels of the encoder's last
+block, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sslviz.errors import UserError
+
+LARGE_VIEW = 48
+"""Side in pixels from which `small` halves the view once more, so that any view costs about the same."""
+LARGE_RESNET_VIEW = 96
+"""Side from which `resnet18` has torchvision's own stem; below, a 3 × 3 one that keeps the resolution."""
+
+
+class Encoder(nn.Module):
+    """Blocks one after another; each is a child module of its own name, and any of them can be read.
+
+    Works on any input size from one pixel up. `stem` are children that run before the first block and are
+    not read.
+    """
+
+    def __init__(
+        self, blocks: Mapping[str, nn.Module], channels: int, stem: Mapping[str, nn.Module] | None = None
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self._stem = tuple(stem or {})
+        self._blocks = tuple(blocks)
+        for name, module in {**(stem or {}), **blocks}.items():
+            self.add_module(name, module)
+
+    @property
+    def blocks(self) -> dict[str, nn.Module]:
+        """The blocks by name, in the order they run."""
+        return {name: self.get_submodule(name) for name in self._blocks}
+
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
+        """float (B, 3, h, w) → by block its output, float (B, its channels, its h, its w)."""
+        for name in self._stem:
+            x = self.get_submodule(name)(x)
+        found = {}
+        for name in self._blocks:
+            x = self.get_submodule(name)(x)
+            found[name] = x
+        return found
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float (B, 3, h, w) → the last block's map, float (B, K, its h, its w)."""
+        return self.maps(x)[self._blocks[-1]]
+
+
+class Network(nn.Module):
+    """One encoder for every view, and a head that sees the views of an example side by side."""
+
+    def __init__(self, encoder: Encoder, views: int, classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.views = views
+        self.head = (
+            Head(encoder.channels, classes) if views == 1 else JointHead(encoder.channels, views, classes)
+        )
+
+    def embed(self, views: Tensor) -> Tensor:
+        """float (E, V, 3, h, w) → float (E, V, K, n, n): each view on its own, its map pooled to n × n."""
+        count, several = views.shape[:2]
+        # An example is V views in memory, but the encoder must see them as one channels_last batch.
+        x = views.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        pooled = pool(self.encoder(x), self.head.grid)
+        return pooled.unflatten(0, (count, several))
+
+    def forward(self, views: Tensor) -> Tensor:
+        """float (E, V, 3, h, w) → logits, float (E, C)."""
+        logits: Tensor = self.head(self.embed(views))
+        return logits
+
+
+class Head(nn.Module):
+    """For tasks with one view: the mean over the map, then one linear layer."""
+
+    grid = 1
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.classify = nn.Linear(channels, classes)
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        """float (E, 1, K, 1, 1) → logits, float (E, C)."""
+        logits: Tensor = self.classify(embedded.flatten(1))
+        return logits
+
+
+class JointHead(nn.Module):
+    """For tasks with several views: a layer shared by the views, as the CFN's fc6, then one over them all.
+
+    Where things are within a view matters to how views fit together, so a coarse grid of the map is kept.
+    """
+
+    grid = 2
+
+    def __init__(self, channels: int, views: int, classes: int, width: int = 128, hidden: int = 512) -> None:
+        super().__init__()
+        self.describe = nn.Sequential(
+            nn.Linear(channels * self.grid**2, width, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(inplace=True),
+        )
+        self.compare = nn.Sequential(
+            nn.Linear(views * width, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(inplace=True),
+            nn.Dropout(0.5),
+            nn.Linear(hidden, classes),
+        )
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        """float (E, V, K, n, n) → logits, float (E, C)."""
+        count = len(embedded)
+        described = self.describe(embedded.flatten(0, 1).flatten(1))
+        logits: Tensor = self.compare(described.view(count, -1))
+        return logits
+
+
+def pool(maps: Tensor, grid: int) -> Tensor:
+    """float (B, K, h, w) → float (B, K, grid, grid): means over a grid; maps smaller than it are stretched."""
+    return functional.adaptive_avg_pool2d(maps, grid)
+
+
+def build(model: str, views: int, classes: int, view_size: int, seed: int) -> Network:
+    """A network with its first weights drawn from `seed`; the global random state is left alone.
+
+    `views` is V and `view_size` the side of a view in pixels, which decides how soon the encoder shrinks.
+    Raises `UserError` for a model there is not.
+    """
+    if model not in MODELS:
+        raise UserError(f"There is no network {model!r}.", f"Choose {', '.join(MODELS)}.")
+    with torch.random.fork_rng(devices=[]):  # modules draw from the global generator of the CPU
+        torch.default_generator.manual_seed(seed)
+        return Network(MODELS[model](view_size), views, classes)
+
+
+def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution, BatchNorm, ReLU; "same" padding."""
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+def small(view_size: int) -> Encoder:
+    """The default: five blocks that learn in a minute on two processor cores; about 0.34 M weights."""
+    stride = 2 if view_size >= LARGE_VIEW else 1
+    blocks = {
+        "block1": nn.Sequential(_conv(3, 32, 5, stride), nn.MaxPool2d(2, ceil_mode=True)),
+        "block2": nn.Sequential(_conv(32, 64), nn.MaxPool2d(2, ceil_mode=True)),
+        "block3": nn.Sequential(_conv(64, 96)),
+        "block4": nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), _conv(96, 128)),
+        "block5": _conv(128, 128),
+    }
+    return Encoder(blocks, 128)
+
+
+def nin(view_size: int) -> Encoder:  # noqa: ARG001
+    """RotNet's Network-in-Network, four blocks (Gidaris et al. 2018, the authors' CIFAR-10 network)."""
+    return Encoder(
+        {
+            "conv1": nn.Sequential(
+                _conv(3, 192, 5), _conv(192, 160, 1), _conv(160, 96, 1), nn.MaxPool2d(3, 2, padding=1)
+            ),
+            "conv2": nn.Sequential(
+                _conv(96, 192, 5), _conv(192, 192, 1), _conv(192, 192, 1), nn.AvgPool2d(3, 2, padding=1)
+            ),
+            "conv3": nn.Sequential(_conv(192, 192), _conv(192, 192, 1), _conv(192, 192, 1)),
+            "conv4": nn.Sequential(_conv(192, 192), _conv(192, 192, 1), _conv(192, 192, 1)),
+        },
+        192,
+    )
+
+
+def alexnet(view_size: int) -> Encoder:
+    """The trunk of the Context-Free Network (Noroozi and Favaro 2016, figure 3): AlexNet's convolutions with
+    its groups and stride 2, BatchNorm in place of LRN. Views under 96 px lose neither stride nor first pool
+    to the size they do not have."""
+    large = view_size >= 96
+    return Encoder(
+        {
+            "conv1": nn.Sequential(
+                _conv(3, 96, 11 if large else 5, 2 if large else 1), nn.MaxPool2d(3, 2, padding=1)
+            ),
+            "conv2": nn.Sequential(_grouped(96, 256, 5, 2), nn.MaxPool2d(3, 2, padding=1)),
+            "conv3": _conv(256, 384),
+            "conv4": _grouped(384, 384, 3, 2),
+            "conv5": nn.Sequential(_grouped(384, 256, 3, 2), nn.MaxPool2d(3, 2, padding=1)),
+        },
+        256,
+    )
+
+
+def _grouped(inputs: int, outputs: int, kernel: int, groups: int) -> nn.Sequential:
+    conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+def resnet18(view_size: int) -> Encoder:
+    """torchvision's ResNet-18 without its classifier, under torchvision's names, so that its weights load.
+
+    Views under 96 px get a 3 × 3 stem without pooling, or a fifth of the network would see one pixel.
+    """
+    from torchvision.models import resnet18 as torchvision_resnet18
+
+    whole = torchvision_resnet18(weights=None)
+    if view_size < LARGE_RESNET_VIEW:
+        whole.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+        nn.init.kaiming_normal_(whole.conv1.weight, mode="fan_out", nonlinearity="relu")
+        whole.maxpool = nn.Identity()
+    stem = {name: getattr(whole, name) for name in ("conv1", "bn1", "relu", "maxpool")}
+    return Encoder(
+        {name: getattr(whole, name) for name in ("layer1", "layer2", "layer3", "layer4")}, 512, stem
+    )
+
+
+MODELS: dict[str, Callable[[int], Encoder]] = {
+    "small": small,
+    "nin": nin,
+    "alexnet": alexnet,
+    "resnet18": resnet18,
+}
+"""By name, from the side of a view in pixels to an encoder."""

@@ -1,0 +1,79 @@
+"""The plan of a run: everything besides task, images, model and seed that its course depends on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+FLOOR = 0.01
+"""Last learning rate of a run, as a share of its highest."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does at which step. Plain numbers and words, so `dataclasses.asdict` can be written as JSON
+    and `Plan(**...)` reads it back. Two runs with equal plans and seeds take the same course on a CPU."""
+
+    steps: int
+    batch: int
+    """Rows asked of `Problem.make` a step."""
+    lr: float
+    weight_decay: float
+    precision: str = "fp32"
+    """"fp32", or "bf16" for autocast."""
+    channels_last: bool = True
+    threads: int = 1
+    """Of torch, on a CPU."""
+    log_every: int = 10
+    evaluate_every: int = 100
+    """Steps between evaluations on a part of the held-out examples; the last evaluation is on all."""
+    label_smoothing: float = 0.0
+    warmup: float = 0.1
+    """Share of the run in which the learning rate rises."""
+    reuse: int = 1
+    """Orders in which the encoded views of an example are shown to the head."""
+    compile: bool = False
+    seconds: float | None = None
+    """Budget of the loop; None where the number of steps was given, and nothing depends on the clock."""
+    replans: Sequence[tuple[int, int]] = ()
+    """(at which step, how many steps from then on) whenever the machine was not as fast as expected."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "replans", tuple((int(at), int(steps)) for at, steps in self.replans))
+
+    def progress(self, step: int) -> float:
+        """How far through the run its step number `step` is, in [0, 1]; what the schedule is drawn over.
+
+        At a re-plan the rest of the schedule is stretched over the steps that are left, so that the learning
+        rate neither jumps nor ends early.
+        """
+        done, since, steps = 0.0, 0, self._first_steps()
+        for at, total in self.replans:
+            if step < at:
+                break
+            done += (1.0 - done) * (at - since) / max(1, steps - since)
+            since, steps = at, total
+        return min(1.0, done + (1.0 - done) * (step - since) / max(1, steps - since))
+
+    def learning_rate(self, step: int) -> float:
+        """Of step number `step`, from 0: a linear rise, then half a cosine down to a hundredth."""
+        progress = self.progress(step)
+        if progress < self.warmup:
+            # From the step's end, or the first step would be lost.
+            return self.lr * max(0.02, self.progress(step + 1) / self.warmup if self.warmup else 1.0)
+        fall = (progress - self.warmup) / max(1e-9, 1.0 - self.warmup)
+        return self.lr * (FLOOR + (1.0 - FLOOR) * 0.5 * (1.0 + math.cos(math.pi * fall)))
+
+    def replanned(self, step: int, steps: int) -> Plan:
+        """The plan when at `step` the run turns out to have `steps` steps in all."""
+        first = self.replans or ((0, self.steps),)
+        return replace(self, steps=steps, replans=(*first, (step, steps)))
+
+    def _first_steps(self) -> int:
+        return self.replans[0][1] if self.replans else self.steps
+
+
+def steps_within(seconds: float, step_seconds: float, evaluation_seconds: float) -> int:
+    """How many steps fit into a budget beside the evaluations; at least one."""
+    return max(1, int((seconds - evaluation_seconds) / step_seconds))

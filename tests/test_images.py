@@ -1,0 +1,338 @@
+"""Decoding against what the pictures were made of: colours, turns, sizes, and reasons for all else."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pillow_heif
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from sslviz import images, settings
+from sslviz.errors import UserError
+from sslviz.images.formats import UNREADABLE
+
+pillow_heif.register_heif_opener(thumbnails=False)
+
+Pixels = NDArray[np.uint8]
+LIMITS = settings.Settings()
+
+
+def scene(height: int = 48, width: int = 64) -> Pixels:
+    """Smooth, asymmetric and colourful, so that lossy formats keep it and no turn leaves it alike."""
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    return np.stack([255 * x, 255 * y, 255 * (1 - x) * y], axis=2).astype(np.uint8)
+
+
+def file_of(picture: Image.Image | Pixels, kind: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    picture.save(out, kind, **options)
+    return out.getvalue()
+
+
+def reason(data: bytes) -> str:
+    with pytest.raises(UserError) as caught:
+        images.decode(data, LIMITS)
+    return caught.value.message
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png(width: int, height: int, depth: int = 8, colour: int = 2, *more: bytes, body: bytes = b"\0") -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    body = chunk(b"IDAT", zlib.compress(body))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(more) + body + chunk(b"IEND", b"")
+
+
+LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}, "BMP": {}}
+LOSSY = {
+    "JPEG": {"quality": 98, "subsampling": 0},
+    "WEBP": {"quality": 95},
+    "AVIF": {"quality": 95},
+    "HEIF": {"quality": 95},
+    "GIF": {},
+}
+
+
+@pytest.mark.parametrize("kind", LOSSLESS)
+def test_lossless_formats_come_back_exactly(kind: str) -> None:
+    assert np.array_equal(images.decode(file_of(scene(), kind, **LOSSLESS[kind]), LIMITS), scene())
+
+
+@pytest.mark.parametrize("kind", LOSSY)
+def test_lossy_formats_come_back_nearly(kind: str) -> None:
+    found = images.decode(file_of(scene(), kind, **LOSSY[kind]), LIMITS)
+    assert found.shape == scene().shape
+    most = 20 if kind == "GIF" else 4
+    assert np.abs(found.astype(int) - scene()).mean() < most
+
+
+TURNS = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: np.rot90(a, 1),
+    0: lambda a: a,
+    9: lambda a: a,
+    65535: lambda a: a,
+}
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG", "AVIF", "HEIF"])
+@pytest.mark.parametrize("orientation", TURNS)
+def test_photographs_stand_upright(kind: str, orientation: int) -> None:
+    """Rotation's labels would be wrong otherwise. Values that mean nothing change nothing."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = LOSSLESS.get(kind) or LOSSY.get(kind, {})
+    found = images.decode(file_of(scene(), kind, exif=exif.tobytes(), **options), LIMITS)
+    expected = TURNS[orientation](scene())
+    assert found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected).mean() < (0.1 if kind in LOSSLESS else 4)
+
+
+COLOURED = ["P", "RGB", "RGBA", "PA", "CMYK", "YCbCr", "LAB"]
+GREY = ["1", "L", "LA", "I", "I;16", "F"]
+
+
+@pytest.mark.parametrize("mode", COLOURED + GREY)
+def test_every_mode_becomes_sensible_rgb(mode: str) -> None:
+    picture = Image.fromarray(scene())
+    if mode in {"I;16", "F"}:
+        grey = np.asarray(picture.convert("L"))
+        picture = Image.fromarray(grey.astype(np.uint16) * 257 if mode == "I;16" else grey / np.float32(255))
+    elif mode == "PA":
+        picture = picture.convert("P").convert("PA")
+    elif mode == "LAB":
+        from PIL import ImageCms
+
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        picture = ImageCms.profileToProfile(picture, srgb, lab, outputMode="LAB")
+    else:
+        picture = picture.convert(mode)
+    kind = "TIFF" if mode in {"CMYK", "YCbCr", "LAB", "F", "I", "PA"} else "PNG"
+    found = images.decode(file_of(picture, kind), LIMITS)
+    assert found.shape == (48, 64, 3)
+    if mode in COLOURED:
+        assert np.abs(found.astype(int) - scene()).mean() < 20
+    else:
+        grey = np.asarray(Image.fromarray(scene()).convert("L"))
+        least = 0.4 if mode == "1" else 0.99  # black and white dots
+        assert np.corrcoef(found[..., 0].ravel(), grey.ravel())[0, 1] > least
+
+
+def test_sixteen_bits_keep_their_shades() -> None:
+    ramp = np.tile(np.linspace(0, 65535, 256).astype(np.uint16), (40, 1))
+    found = images.decode(file_of(Image.fromarray(ramp), "PNG"), LIMITS)
+    assert np.array_equal(found[0, :, 0], np.arange(256))  # Pillow's own conversion leaves two shades
+    dark = images.decode(file_of(Image.fromarray(ramp // 16), "TIFF"), LIMITS)  # a 12-bit sensor
+    assert len(np.unique(dark)) > 200
+    assert dark.max() == 255
+
+
+def test_floats_are_stretched_and_refused_where_they_are_not_numbers() -> None:
+    values = np.tile(np.linspace(-3, 1e6, 64, dtype=np.float32), (48, 1))
+    values[0, 0], values[1, 1], values[2, 2] = np.nan, np.inf, -np.inf
+    found = images.decode(file_of(Image.fromarray(values), "TIFF"), LIMITS)
+    assert np.corrcoef(found[5, :, 0], np.arange(64))[0, 1] > 0.99
+    values[:, :10] = np.nan
+    assert reason(file_of(Image.fromarray(values), "TIFF")) == "has values that are not numbers"
+    flat = images.decode(file_of(Image.fromarray(np.full((40, 40), 7.5, np.float32)), "TIFF"), LIMITS)
+    assert np.unique(flat).tolist() == [128]
+    counts = np.tile(np.arange(64, dtype=np.int32) * 1_000_000, (48, 1))
+    assert len(np.unique(images.decode(file_of(Image.fromarray(counts), "TIFF"), LIMITS))) > 60
+
+
+def test_transparency_shows_grey_and_never_a_hidden_colour() -> None:
+    layers = np.zeros((48, 64, 4), np.uint8)
+    layers[..., 0] = 255  # red everywhere, visible on the right alone
+    layers[:, 32:, 3] = 255
+    for side in (512, 32):
+        found = images.decode(file_of(layers, "PNG"), settings.Settings(store_side=side))
+        assert np.abs(found[:, : found.shape[1] // 2 - 2].astype(int) - 128).max() <= 1
+        assert found[0, -1].tolist() == [255, 0, 0]
+    layers[..., 3] = 0
+    assert reason(file_of(layers, "PNG")) == "is fully transparent"
+
+
+def test_a_palette_with_many_alphas_is_no_warning() -> None:
+    picture = Image.fromarray(scene()).convert("P")
+    data = file_of(picture, "PNG", transparency=bytes(range(256)))
+    assert images.decode(data, LIMITS).shape == (48, 64, 3)
+
+
+def test_only_the_first_frame_counts() -> None:
+    frames = [Image.fromarray(np.full((40, 40, 3), value, np.uint8)) for value in (10, 200)]
+    for kind in ("GIF", "TIFF", "WEBP", "PNG"):
+        data = file_of(frames[0], kind, save_all=True, append_images=frames[1:])
+        assert np.abs(images.decode(data, LIMITS).astype(int) - 10).max() <= 8
+
+
+def test_large_photographs_are_shrunk_without_being_decoded_whole() -> None:
+    large = np.asarray(Image.fromarray(scene()).resize((3000, 2000), Image.Resampling.BICUBIC))
+    for kind in ("JPEG", "PNG"):
+        found = images.decode(file_of(large, kind), LIMITS)
+        assert found.shape == (341, 512, 3)
+        expected = np.asarray(Image.fromarray(scene()).resize((512, 341), Image.Resampling.BICUBIC))
+        assert np.abs(found.astype(int) - expected).mean() < 2
+
+
+def test_neither_metadata_nor_tails_survive() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "SECRET-PLACE <script>"
+    for kind in ("JPEG", "PNG", "WEBP", "TIFF"):
+        data = file_of(scene(), kind, exif=exif.tobytes()) + b"SECRET-PLACE" * 1000
+        stored = images.reencode(images.decode(data, LIMITS), 512, 96)
+        assert b"SECRET" not in stored.jpeg + stored.thumbnail
+        assert not Image.open(io.BytesIO(stored.jpeg)).info.keys() & {"exif", "icc_profile", "comment"}
+
+
+REFUSED = {
+    "empty": (b"", "is empty"),
+    "one byte": (b"\0", UNREADABLE),
+    "text": (b"hello " * 100, UNREADABLE),
+    "html": (b"<html><svg-not-really></html>", UNREADABLE),
+    "svg": (b'<?xml version="1.0"?><svg xmlns="x"/>', "SVG is a drawing, not pixels; export it as PNG"),
+    "pdf": (b"%PDF-1.7 ...", "is a PDF; export the page as PNG"),
+    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0", "is a PostScript drawing; export it as PNG"),
+    "photoshop": (b"8BPS\0\1", "is a Photoshop file; export it as PNG"),
+    "film": (b"\0\0\0\x18ftypisom\0\0\2\0isommp41", "is a film; take single frames from it"),
+    "canon raw": (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "is a camera raw file; export it as JPEG"),
+    "jpeg xl": (b"\xff\x0a\0\0", "is a JPEG XL; export it as JPEG"),
+    "tar.gz": (b"\x1f\x8b\x08\0", "is an archive inside; pack the images as one .zip and add that"),
+    "ppm": (b"P6 40 40 255\n" + bytes(4800), UNREADABLE),
+    "half a jpeg": (file_of(scene(), "JPEG")[:900], "is cut short; download or copy it again"),
+    "a jpeg's head": (file_of(scene(), "JPEG")[:30], "is cut short; download or copy it again"),
+    "half a png": (file_of(scene(200, 200), "PNG")[:300], "is cut short; download or copy it again"),
+    "png, nothing in it": (png(0, 0), "is damaged"),
+    "png, one pixel": (png(1, 1), "is 1 × 1 pixels; at least 32 × 32 is needed"),
+    "31 pixels": (file_of(scene(31, 31), "PNG"), "is 31 × 31 pixels; at least 32 × 32 is needed"),
+    "a line": (file_of(scene(1, 10_000), "PNG"), "is 10,000 × 1 pixels: too long and thin (at most 10 to 1)"),
+    "a post": (file_of(scene(900, 40), "PNG"), "is 40 × 900 pixels: too long and thin (at most 10 to 1)"),
+    "bomb, 74 bytes": (png(50_000, 50_000), "has 2,500 million pixels; the limit is 128 million"),
+    "bomb, one bit": (png(9_000, 9_000, 1, 0), "is 9,000 × 9,000 pixels; the limit is 32 million"),
+    "bomb, a side": (png(2**31 - 1, 1), "has 2,147 million pixels; the limit is 128 million"),
+    "bomb, 144 million": (png(12_000, 12_000), "has 144 million pixels; the limit is 128 million"),
+    "wide": (png(20_001, 1_500), "is 20,001 × 1,500 pixels; the limit is 20,000 a side"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_refused_and_why(case: str) -> None:
+    data, sentence = REFUSED[case]
+    assert reason(data) == sentence
+
+
+def test_a_text_bomb_in_a_png_is_refused() -> None:
+    bomb = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(20_000_000)))
+    assert reason(png(40, 40, 8, 2, bomb, body=bytes(121 * 40))) == "is damaged"
+
+
+def test_a_camera_raw_file_is_not_taken_for_its_preview() -> None:
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    tags = ImageFileDirectory_v2()
+    tags[50706] = b"\1\4\0\0"
+    tags.tagtype[50706] = 1
+    assert reason(file_of(scene(), "TIFF", tiffinfo=tags)) == "is a camera raw file; export it as JPEG"
+
+
+def test_sizes_at_the_limit_are_taken() -> None:
+    for height, width in ((32, 32), (33, 47), (32, 320)):
+        assert images.decode(file_of(scene(height, width), "PNG"), LIMITS).shape == (height, width, 3)
+
+
+def test_what_an_image_is_called_does_not_matter() -> None:
+    twice = [images.decode(file_of(scene(), kind, **LOSSLESS[kind]), LIMITS) for kind in LOSSLESS]
+    assert len({images.content_id(pixels) for pixels in twice}) == 1
+    assert images.content_id(scene(40, 60)) != images.content_id(scene(40, 60).reshape(60, 40, 3))
+    assert images.content_id(scene()[:, ::-1]) == images.content_id(scene()[:, ::-1].copy())
+
+
+def test_the_centre_square_is_the_centre_and_does_not_alias() -> None:
+    wide = np.zeros((40, 100, 3), np.uint8)
+    wide[:, 30:70] = scene(40, 40)
+    assert np.array_equal(images.square(wide, 40), scene(40, 40))
+    stripes = np.zeros((400, 400, 3), np.uint8)
+    stripes[:, ::2] = 255
+    assert np.abs(images.square(stripes, 37).astype(int) - 127).max() < 12
+    assert images.square(scene(40, 100), 96).shape == (96, 96, 3)
+
+
+def test_what_is_stored_can_be_read_back() -> None:
+    stored = images.reencode(scene(60, 90), store_side=512, thumbnail_side=30)
+    assert (stored.width, stored.height) == (90, 60)
+    assert np.abs(images.decode_jpeg(stored.jpeg).astype(int) - scene(60, 90)).mean() < 2
+    assert images.decode_jpeg(stored.thumbnail).shape == (20, 30, 3)
+    assert images.reencode(scene(600, 900), 512, 96).width == 512
+    with pytest.raises(UserError, match="damaged"):
+        images.decode_jpeg(stored.jpeg[:100])
+
+
+SEEDS = [
+    file_of(scene(), "JPEG"),
+    file_of(scene(), "JPEG", progressive=True),
+    file_of(Image.fromarray(scene()).convert("CMYK"), "JPEG"),
+    file_of(scene(), "PNG"),
+    file_of(Image.fromarray(scene()).convert("P"), "PNG", transparency=3),
+    file_of(Image.fromarray(np.zeros((40, 40), np.uint16)), "PNG"),
+    file_of(scene(), "GIF"),
+    file_of(scene(), "BMP"),
+    file_of(scene(), "TIFF"),
+    file_of(scene(), "TIFF", compression="tiff_lzw"),
+    file_of(scene(), "WEBP"),
+    file_of(scene(), "AVIF"),
+    file_of(scene(), "HEIF"),
+]
+
+
+FLIP = st.tuples(st.floats(0, 1), st.integers(1, 255))
+
+
+def accepted_or_refused(data: bytes) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            found = images.decode(data, LIMITS)
+        except UserError:
+            return
+    assert found.dtype == np.uint8
+    assert found.ndim == 3
+    assert min(found.shape[:2]) >= 1
+    assert max(found.shape[:2]) <= LIMITS.store_side
+
+
+@hypothesis_settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(SEEDS),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(1, 255)), max_size=4),
+    st.floats(0, 1),
+)
+def test_a_damaged_file_is_accepted_or_refused(
+    seed: bytes, flips: list[tuple[float, int]], keep: float
+) -> None:
+    data = bytearray(seed)
+    for place, mask in flips:
+        data[int(place * (len(data) - 1))] ^= mask
+    accepted_or_refused(bytes(data[: int(len(data) * keep) if keep < 0.5 else len(data)]))
+
+
+@hypothesis_settings(max_examples=100, deadline=None)
+@given(st.sampled_from([b"", *(seed[:16] for seed in SEEDS)]), st.binary(max_size=300))
+def test_random_bytes_are_accepted_or_refused(head: bytes, tail: bytes) -> None:
+    accepted_or_refused(head + tail)

@@ -4,8 +4,9 @@ import streamlit as st
 
 from sslviz.ui import frame, set_view, upload
 
+frame.require()
 st.title("Images")
-st.markdown("Everything stays on this machine. Folder names become labels, and nothing else needs any.")
+st.markdown("Everything stays on this machine. Labels are optional; the names of folders become labels.")
 add, public, look = st.tabs(["Add your own", "Public sets", "Look and put in order"], key="images_tab")
 with add, frame.guard():
     upload.draw()

@@ -1,5 +1,6 @@
 """The location task on one image."""
 
-from sslviz.ui import task_page
+from sslviz.ui import frame, task_page
 
+frame.require()
 task_page.draw("location")

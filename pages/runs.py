@@ -5,6 +5,7 @@ import streamlit as st
 from sslviz import runs
 from sslviz.ui import frame, run_table
 
+frame.require()
 st.title("Runs")
 found = runs.listing(frame.workspace())
 chosen = None

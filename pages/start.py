@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from sslviz.ui import prose, start_view
+from sslviz.ui import frame, prose, start_view
 
+frame.require()
 st.title("See what a network learns without labels")
 st.markdown(prose.read("start"))
 st.header("Four questions that need no labels", anchor=False)

@@ -5,6 +5,8 @@ import streamlit as st
 from sslviz import runs
 from sslviz.ui import frame, run_view, train_form
 
+frame.require()
+
 
 @st.fragment
 def over(run: runs.Run) -> None:

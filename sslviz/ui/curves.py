@@ -105,4 +105,4 @@ def _chart(lines: list[dict[str, Any]], end: int, unit: str, key: str, alt: str)
         "dataZoom": [{"type": "inside", "zoomOnMouseWheel": "ctrl", "moveOnMouseWheel": False}],
         "series": lines,
     }
-    st.echarts_chart(chart, key=key, on_select="rerun", height=280, alt=alt)
+    st.echarts_chart(chart, key=key, height=280, alt=alt)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import logging
+import runpy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from sslviz import imagesets, jobs, runs, settings
 from sslviz.errors import UserError
@@ -25,15 +28,30 @@ def workspace() -> Path:
     return settings.workspace()
 
 
+def require() -> None:
+    """The first line of every page: go through `app.py`.
+
+    A folder called `pages` means something of its own to Streamlit until `st.navigation` has been called once
+    in the process. Where a page's address is the first thing that a fresh server is asked for (a tab that
+    outlived the server, F5), it therefore runs that page alone, with neither frame nor navigation. A rerun
+    would lose the click that came with it, so the frame is run in its place.
+    """
+    context = get_script_run_ctx()
+    if PagesManager.uses_pages_directory and context is not None:
+        PagesManager.uses_pages_directory = False
+        runpy.run_path(context.main_script_path)
+        st.stop()
+
+
 def draw() -> None:
     """Everything around the page; called once a run, before it."""
     st.html(Path(__file__).with_name("style.css"))
     st.logo(str(looks.ICON), size="large")
     _server(str(settings.load().home))
-    with st.sidebar, guard():
-        _choose_set()
-        work.show()
-        _training()
+    with st.sidebar:
+        for part in (_choose_set, work.show, _training):
+            with guard():
+                part()
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -126,8 +144,8 @@ def _choose_set() -> None:
     asked = st.session_state.pop("next_images", None)
     if asked in names:
         st.session_state["images"] = asked
-    elif st.session_state.get("images", names[0] if names else None) not in names:
-        del st.session_state["images"]
+    elif st.session_state.get("images") not in names:
+        st.session_state.pop("images", None)
     if not names:
         st.caption("No image set yet.")
         return

@@ -77,7 +77,7 @@ def nine(tiles: Sequence[Pixels], numbers: Sequence[int], alt: str) -> str:
 
 
 def source(pixels: Pixels, boxes: Sequence[Box], mirror: bool, marks: Sequence[str], alt: str) -> str:
-    """The source with a rectangle for each view; `boxes`, x0 y0 x1 y1, are fractions of the mirrored source."""
+    """The source with a rectangle for each view; `boxes` are fractions of the mirrored source."""
     drawn = []
     for i, (x0, y0, x1, y1) in enumerate(boxes):
         place = f"left:{x0:.3%};top:{y0:.3%};width:{x1 - x0:.3%};height:{y1 - y0:.3%}"

@@ -112,7 +112,7 @@ def _prepare() -> None:
         if fingerprint is None:
             return
         job = jobs.start(
-            "preview", {"workspace": str(frame.workspace()), "set": name, "fingerprint": fingerprint}
+            "posters", {"workspace": str(frame.workspace()), "set": name, "fingerprint": fingerprint}
         )
         if job.status().state in work.OVER:
             st.session_state.setdefault("posters", {})[fingerprint] = job.id

@@ -11,7 +11,7 @@ import streamlit as st
 from sslviz import jobs, runs
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run, Spec
-from sslviz.ui import frame, looks, options, pictures
+from sslviz.ui import frame, looks, options
 
 NUMBERS: dict[str, tuple[str, Any, Any, Any, str]] = {
     "seed": ("Seed", 0, 2**31 - 1, 1, "Decides the first weights, the split and every draw; 0 by default."),
@@ -30,16 +30,20 @@ DOUBLE_CLICK_SECONDS = 3.0
 def choose(images: ImageSet) -> Spec:
     """The form; returns the spec of the run as it stands in it."""
     tasks = list(looks.TASKS)
+    linked = st.query_params.get("task")
+    if linked in looks.TASKS and linked != st.session_state.get("linked_task"):
+        st.session_state["task"] = linked
     task = st.segmented_control(
         "Task",
         tasks,
-        default=tasks[0],
+        default=None if "task" in st.session_state else tasks[0],
         required=True,
         format_func=lambda name: f"{looks.TASKS[name].icon} {looks.TASKS[name].title}",
         key="task",
-        bind="query-params",
+        persist_state="session",
     )
     task = task if task in looks.TASKS else tasks[0]
+    st.query_params["task"] = st.session_state["linked_task"] = task
     st.caption(looks.TASKS[task].sentence)
     left, right = st.columns([2, 1])
     with left:
@@ -139,4 +143,4 @@ def further(run: Run, minutes: float = 1.0) -> Spec:
 def command(spec: Spec) -> None:
     """The same as a command, with a button that copies it."""
     st.code(spec.command, language=None, wrap_lines=True)
-    st.caption("The same in a terminal. " + pictures.literal("SSLVIZ_HOME says where its results go."))
+    st.caption("The same in a terminal.")

@@ -84,7 +84,7 @@ def _begin(target: str, files: Sequence[Any]) -> None:
     write_json(staged / "names.json", {"names": names})
     if len(files) > len(names):
         st.session_state["upload_note"] = f"Only the first {len(names):,} of {len(files):,} files were taken."
-    job = jobs.start("ingest", {"workspace": str(frame.workspace()), "set": target, "staged": str(staged)})
+    job = jobs.start("ingest", {"workspace": str(frame.workspace()), "set": target, "staging": str(staged)})
     st.session_state["upload_turn"] += 1
     st.session_state["ingest_job"] = job.id
     work.follow(job, "Reading images", turn_to_set=True)

@@ -1,0 +1,276 @@
+"""Every page, in every state it can be found in, through AppTest."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from streamlit.testing.v1 import AppTest
+
+from sslviz import imagesets, jobs, runs, settings
+from sslviz.imagesets import ImageSet, NewImage
+from sslviz.runs import Run, Spec
+
+ROOT = Path(__file__).resolve().parents[1]
+TASK_PAGES = ["rotation", "exemplar", "jigsaw", "location"]
+PAGES = ["start", "images", *TASK_PAGES, "train", "runs", "embeddings"]
+HOSTILE = "![x](http://evil.example/p.png) :red[r] <img src=x onerror=alert(1)> $x$.png"
+
+
+@pytest.fixture(autouse=True)
+def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Pages ask for processes; here none starts, and the names of their modules are returned."""
+    asked: list[str] = []
+    monkeypatch.setattr(jobs, "detach", lambda module, *rest, **options: asked.append(module))
+    return asked
+
+
+def a_set(name: str, count: int, label: str | None = "some") -> ImageSet:
+    made = imagesets.create(settings.workspace(), name)
+    made.add(
+        NewImage(
+            f"{name} {i}.png",
+            pixels=np.random.default_rng(i).integers(0, 256, (96, 96, 3), np.uint8),
+            label=label,
+        )
+        for i in range(count)
+    )
+    return made
+
+
+def a_run(state: str = "done", **changes: Any) -> Run:
+    run = runs.create(settings.workspace(), Spec(task="rotation", images="some", minutes=1.0, **changes))
+    for step in range(0, 100, 10):
+        run.append_metric(
+            {"step": step, "loss": 1.4 - step / 200, "accuracy": 0.25 + step / 400, "heldout_accuracy": None}
+        )
+    run.append_metric(
+        {"step": 100, "loss": 0.9, "accuracy": 0.5, "heldout_accuracy": 0.4, "heldout_loss": 1.1}
+    )
+    run.set_status(
+        state=state, step=100, steps=200, heldout_accuracy=0.4, chance=0.25, classes=4, seconds=30.0,
+        views_per_second=1234.5, message="The loss became NaN." if state == "failed" else "",
+    )  # fmt: skip
+    return run
+
+
+def opened(page: str, **query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app.run()
+    if page != "start":
+        app.switch_page(f"pages/{page}.py").run()
+    for key, value in query.items():  # after the switch, which drops the address's query
+        app.query_params[key] = value
+    return app.run() if query else app
+
+
+def words(app: AppTest) -> str:
+    """All that can be read on the page."""
+    shown = [
+        *app.markdown,
+        *app.caption,
+        *app.title,
+        *app.subheader,
+        *app.error,
+        *app.warning,
+        *app.success,
+        *app.html,
+    ]
+    return "\n".join(str(element.value) for element in shown)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_where_there_is_nothing_yet(page: str) -> None:
+    app = opened(page)
+    assert not app.exception
+    assert not app.error
+    assert app.title
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_with_one_image(page: str) -> None:
+    a_set("one", 1)
+    app = opened(page)
+    assert not app.exception
+    assert "Traceback" not in words(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_with_a_set_and_runs(page: str) -> None:
+    a_set("some", 6)
+    for state in ("done", "failed", "cancelled"):
+        a_run(state)
+    app = opened(page)
+    assert not app.exception
+    assert not app.error
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_address_that_names_nothing_is_a_sentence(page: str) -> None:
+    a_set("some", 3)
+    app = opened(page, run="../../etc", images="no such set")
+    assert not app.exception
+    if page in ("train", "runs"):
+        assert "There is no run" in words(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_damaged_home_is_a_sentence(page: str) -> None:
+    good, bad = a_set("good", 3), a_set("bad", 3)
+    (bad.folder / "index.json").write_text('{"version": 1, "entries": nul')
+    for name in ("images.pack", "thumbs.pack"):
+        (good.folder / name).write_bytes(b"")
+    run = a_run()
+    (run.folder / "spec.json").write_bytes(b"\0\1")
+    (a_run().folder / "status.json").write_text("[]")
+    (a_run().folder / "metrics.jsonl").write_text('{"step": NaN}\nnot json\n[]\n')
+    app = opened(page)
+    assert not app.exception
+
+
+def test_names_are_shown_and_never_read_as_markup() -> None:
+    made = a_set("plain", 2, label=HOSTILE[:60])
+    made.add([NewImage(HOSTILE, pixels=np.full((64, 64, 3), 9, np.uint8), label=None)])
+    made.rename("![s](x) :red[set]")
+    run = a_run()
+    run.describe(title=HOSTILE, note=HOSTILE)
+    for page in ("images", "rotation", "train", "runs"):
+        app = opened(page, run=run.id)
+        assert not app.exception
+        html = "".join(element.value for element in app.html)
+        assert "<img src=x" not in html
+        read = "".join(element.value for element in (*app.markdown, *app.caption, *app.title, *app.subheader))
+        assert not re.search(r"(?<!\\)(!\[|:red\[|<img|\$x)", read)
+
+
+def test_the_first_paint_waits_for_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "from sslviz import jobs\n"
+        "jobs.detach = lambda *a, **k: None\n"
+        f"app = AppTest.from_file({str(ROOT / 'app.py')!r}, default_timeout=60).run()\n"
+        "assert not app.exception, app.exception\n"
+        "heavy = {'torch', 'torchvision', 'plotly.express', 'umap', 'numba', 'sklearn', 'scipy'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_start_asks_for_the_scenes_after_the_first_paint_only(nothing_starts: list[str]) -> None:
+    app = opened("start")
+    assert "sslviz.worker" not in nothing_starts
+    app.run()  # AppTest runs the whole page where a browser would tick
+    assert "sslviz.worker" in nothing_starts
+
+
+def test_training_starts_once_however_often_one_clicks() -> None:
+    a_set("some", 6)
+    app = opened("train", task="jigsaw")
+    button = next(b for b in app.button if b.label == "Start training")
+    button.click().run()
+    first = app.query_params["run"]
+    made = [run for run in runs.listing(settings.workspace()) if not run.bundled]
+    assert [run.id for run in made] == ([first] if isinstance(first, str) else first)
+    assert made[0].spec.task == "jigsaw"
+    assert made[0].spec.minutes == 1.0
+    from sslviz.ui import train_form
+
+    spec = made[0].spec
+    assert spec.command == "sslviz train jigsaw --images some --minutes 1 --seed 0"
+    assert train_form.DOUBLE_CLICK_SECONDS > 1
+
+
+def test_a_run_is_found_again_by_its_address() -> None:
+    a_set("some", 3)
+    run = a_run("running")
+    with FileLock(run.lock):
+        app = opened("train", run=run.id)
+        assert not app.exception
+        assert any("Stop" in b.label for b in app.button)
+        assert any("50%" in str(link.value) for link in app.page_link)
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [("done", "40%"), ("failed", "NaN"), ("cancelled", "Stopped"), ("running", "unexpectedly")],
+)
+def test_a_run_says_how_it_ended(state: str, sentence: str) -> None:
+    a_set("some", 3)
+    run = a_run(state)
+    app = opened("train", run=run.id)
+    assert not app.exception
+    assert sentence in words(app)
+
+
+def test_an_upload_is_written_down_under_numbers_and_read_by_a_job(
+    nothing_starts: list[str], home: Path
+) -> None:
+    app = opened("images")
+    app.file_uploader[0].upload("../../evil.png", b"not an image").run()
+    assert not app.exception
+    assert "sslviz.worker" in nothing_starts
+    (request,) = [
+        json.loads(path.read_text())
+        for path in (home / "jobs").glob("*/job.json")
+        if json.loads(path.read_text())["kind"] == "ingest"
+    ]
+    staging = Path(request["arguments"]["staging"])
+    assert (staging / "000000").read_bytes() == b"not an image"
+    assert json.loads((staging / "names.json").read_text()) == {"names": ["../../evil.png"]}
+    assert not list(home.parent.glob("evil.png"))
+
+
+@pytest.mark.parametrize("task", TASK_PAGES)
+def test_a_task_page_shows_another_one(task: str) -> None:
+    a_set("some", 6)
+    app = opened(task)
+    assert not app.exception
+    before = words(app)
+    next(b for b in app.button if b.label == "Another one").click().run()
+    assert not app.exception
+    assert not app.error
+    assert words(app) != before
+
+
+def test_looks_know_every_task() -> None:
+    from sslviz.tasks import TASKS
+    from sslviz.ui import looks
+
+    assert list(looks.TASKS) == list(TASKS)
+    for name in TASKS:
+        assert (looks.PICTURES / f"{name}.webp").exists()
+
+
+def test_the_options_form_has_every_option_and_what_the_paper_says() -> None:
+    from sslviz.tasks import TASKS
+    from sslviz.tasks.options import describe
+
+    a_set("some", 6)
+    for task in TASK_PAGES:
+        shown = words(opened(task))
+        for option in describe(TASKS[task]):
+            assert option.doc in shown
+            assert option.paper in shown
+
+
+def each_widget_has_a_name(app: AppTest) -> None:
+    for kind in ("button", "selectbox", "toggle", "number_input", "text_input"):
+        for widget in getattr(app, kind):
+            assert widget.label
+
+
+def test_every_widget_has_a_name() -> None:
+    a_set("some", 6)
+    check: Callable[[AppTest], None] = each_widget_has_a_name
+    for page in ("images", "rotation", "train", "runs"):
+        check(opened(page))

@@ -260,9 +260,9 @@ class ImageSet:
             self._replace(replace(self._index, entries=tuple(new(self._index.entries))))
 
     @contextlib.contextmanager
-    def _changing(self, timeout: float = PATIENCE_SECONDS) -> Iterator[None]:
+    def _changing(self, timeout: float | None = None) -> Iterator[None]:
         """Hold the set against other writers, with its newest state read."""
-        with locked(self.folder, timeout, self.name):
+        with locked(self.folder, PATIENCE_SECONDS if timeout is None else timeout, self.name):
             self._refresh()
             yield
 

@@ -7,11 +7,15 @@ four of a row), V views of an example, h × w size of a view, C classes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
+
+from sslviz.errors import UserError
+from sslviz.tasks.options import check_options
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,9 @@ class Problem(ABC):
     classes: int
     """Number of answers C; chance is 1 / C."""
 
-    @abstractmethod
     def __len__(self) -> int:
         """Rows one can ask `make` for: images, or seeds for exemplar."""
+        return len(self.images)
 
     @abstractmethod
     def make(self, index: Tensor, generator: Generator) -> Batch:
@@ -61,9 +65,14 @@ class Problem(ABC):
         """The answer in words, as a person would say it: "turned 90° left"."""
 
     def split(self, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Rows for training and rows held out, each int64 and ascending: a fifth of the images is held out."""
+        """Rows for training and rows held out, each int64 and ascending: a fifth of the images is held out.
+
+        A single image is in both, since there is nothing else to train on or to ask.
+        """
         order = torch.randperm(len(self), generator=generator)
-        held_out = max(1, len(self) // 5)
+        if len(order) == 1:
+            return order, order
+        held_out = max(1, len(order) // 5)
         return order[held_out:].sort().values, order[:held_out].sort().values
 
     def rows(self, index: Tensor) -> Tensor:
@@ -73,7 +82,10 @@ class Problem(ABC):
 
 
 class Task(ABC):
-    """A pretext task; subclasses are frozen dataclasses whose fields are its options."""
+    """A pretext task; subclasses are frozen dataclasses whose fields are its options.
+
+    Options are checked on construction; see `sslviz.tasks.options`.
+    """
 
     name: ClassVar[str]
     """Short name: the key in `TASKS`, the word on the command line."""
@@ -83,6 +95,11 @@ class Task(ABC):
     """Authors, title, venue and year of the paper that proposed it."""
     views: ClassVar[int]
     """V, views of an example."""
+    minimum_side: ClassVar[int]
+    """Pixels of the short side below which an image has too little in it for this task."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     @abstractmethod
     def bind(self, images: Tensor, generator: Generator, device: torch.device | None = None) -> Problem:
@@ -96,3 +113,32 @@ class Task(ABC):
     def normalize(self, views: Tensor) -> Tensor:
         """uint8 views (..., 3, h, w) → the float32 the network reads, about zero mean and unit spread."""
         return views.to(torch.float32).sub_(127.5).div_(64.0)
+
+    def check_sides(self, short_sides: Sequence[int]) -> None:
+        """Raise `UserError` if any of the images, given by its short side in pixels, is too small for this
+        task; the sentence says how small they are and how many images would remain."""
+        small = [side for side in short_sides if side < self.minimum_side]
+        if not small:
+            return
+        remain = len(short_sides) - len(small)
+        subject = "1 image is" if len(small) == 1 else f"{len(small)} images are"
+        raise UserError(
+            f"{subject} too small for {self.title.lower()}: the smallest is {min(small)} pixels on its short "
+            f"side, {self.minimum_side} are needed, and {remain or 'none'} of {len(short_sides)} "
+            f"{'remains' if remain == 1 else 'remain'}.",
+            "Leave them out." if remain else "Use larger images, or a task with smaller views.",
+        )
+
+    def check_images(self, images: Tensor) -> None:
+        """Raise `UserError` unless `images` is uint8 (N, 3, S, S), N ≥ 1, with S enough for this task."""
+        shape = tuple(images.shape)
+        if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3]:
+            raise UserError(
+                f"{self.title} needs square RGB images of shape (N, 3, S, S), not {shape}.",
+                "Cut the centre square of each image and resample them to one side.",
+            )
+        if images.dtype != torch.uint8:
+            raise UserError(f"{self.title} needs pixels as uint8 in 0 to 255, not {images.dtype}.")
+        if shape[0] == 0:
+            raise UserError(f"{self.title} needs at least one image.", "Add images to the set.")
+        self.check_sides([shape[2]] * shape[0])

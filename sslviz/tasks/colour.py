@@ -1,0 +1,100 @@
+"""Colour: guards against chromatic shortcuts, and the contrast and hue changes of exemplar patches.
+
+A lens bends red and blue a little differently, so coloured fringes tell where in a photograph a patch was
+cut, and a network finds that out before it looks at what is shown. The guards remove the fringes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from sslviz.tasks.sampling import as_pixels, noise
+
+_AXIS = torch.tensor([-1.0, 2.0, -1.0])
+PROJECTION = torch.eye(3) - torch.outer(_AXIS, _AXIS) / _AXIS.dot(_AXIS)
+"""float32 (3, 3): removes the green–magenta direction, in which fringes show (Doersch et al., section
+3.1)."""
+
+
+def standardize(views: Tensor, floor: float = 4.0) -> Tensor:
+    """uint8 (..., 3, h, w) → float32: each view has mean 0 in each channel and spread 1 over all of them.
+
+    So neither brightness, nor colour cast, nor contrast tells which views are from neighbouring places. A
+    flat view stays flat: the spread is never taken to be under `floor` grey levels.
+    """
+    pixels = views.to(torch.float32)
+    pixels = pixels - pixels.mean((-2, -1), keepdim=True)
+    spread = pixels.square().mean((-3, -2, -1), keepdim=True).sqrt_().clamp_(min=floor)
+    return pixels.div_(spread)
+
+
+def grey(views: Tensor) -> Tensor:
+    """uint8 (..., 3, h, w) → the same shape, each channel the mean of the three."""
+    mean = views.sum(-3, keepdim=True, dtype=torch.int16).add_(1).div_(3, rounding_mode="floor")
+    return mean.to(torch.uint8).expand(views.shape)
+
+
+def project(views: Tensor) -> Tensor:
+    """uint8 (..., 3, h, w) without its green–magenta part; grey pixels stay as they are."""
+    matrix = PROJECTION.to(views.device)
+    return as_pixels(torch.einsum("ij,...jhw->...ihw", matrix, views.to(torch.float32)))
+
+
+def drop(views: Tensor, keep: Tensor, generator: Generator) -> Tensor:
+    """uint8 (L, 3, h, w) with channel `keep`, int64 (L,), as it is and the others noise of a level or two
+    around its mean; a hundredth of the spread, as published, would vanish in whole levels."""
+    keep = keep.to(views.device)[:, None, None, None]
+    kept = views.take_along_dim(keep, 1)
+    mean = kept.to(torch.float32).mean((-2, -1), keepdim=True)
+    spread = torch.rand(views.shape, generator=noise(generator, views.device), device=views.device)
+    others = as_pixels(mean + (spread - 0.5) * 3.0)
+    channel = torch.arange(3, device=views.device)[None, :, None, None]
+    return torch.where(channel == keep, kept, others)
+
+
+def colour_axes(images: Tensor, most: int = 4096, chunk: int = 256) -> tuple[Tensor, Tensor]:
+    """Mean colour (3,) and principal axes of colour (3, 3), one a column, of uint8 (N, 3, S, S), float32.
+
+    Of more than `most` images evenly spaced ones are taken, in chunks, since three numbers a pixel of
+    50,000 images need not be in memory at once.
+    """
+    total = torch.zeros(3, dtype=torch.float64)
+    products = torch.zeros(3, 3, dtype=torch.float64)
+    count = 0
+    step = -(-len(images) // most)
+    for start in range(0, len(images), step * chunk):
+        pixels = images[start : start + step * chunk : step].to(torch.float32).transpose(0, 1).flatten(1)
+        total += pixels.sum(1, dtype=torch.float64).cpu()
+        products += (pixels @ pixels.T).to(torch.float64).cpu()
+        count += pixels.shape[1]
+    mean = total / count
+    axes = torch.linalg.eigh(products / count - torch.outer(mean, mean)).eigenvectors
+    return mean.to(torch.float32), axes.to(torch.float32)
+
+
+def scale_axes(pixels: Tensor, factors: Tensor, mean: Tensor, axes: Tensor) -> Tensor:
+    """float (L, 3, h, w) with its part along each colour axis times `factors` (L, 3), about `mean`."""
+    matrix = axes * factors[:, None] @ axes.T  # (L, 3, 3)
+    centre = mean[:, None, None]
+    return torch.einsum("lij,ljhw->lihw", matrix, pixels - centre) + centre
+
+
+def to_hsv(rgb: Tensor) -> Tensor:
+    """float RGB (..., 3, h, w) in [0, 1] → hue, saturation, value, each in [0, 1]."""
+    red, green, blue = rgb.unbind(-3)
+    value, which = rgb.max(-3)
+    chroma = value - rgb.amin(-3)
+    safe = chroma.clamp(min=1e-6)
+    sector = torch.stack([(green - blue) / safe, (blue - red) / safe + 2, (red - green) / safe + 4], -3)
+    hue = sector.take_along_dim(which.unsqueeze(-3), -3).squeeze(-3) / 6
+    return torch.stack([hue.remainder(1.0), chroma / value.clamp(min=1e-6), value], -3)
+
+
+def to_rgb(hsv: Tensor) -> Tensor:
+    """The inverse of `to_hsv`."""
+    hue, saturation, value = (part.unsqueeze(-3) for part in hsv.unbind(-3))
+    # How far each primary is from the hue on the colour wheel, in sixths of it.
+    primary = torch.tensor([0.0, 2.0, 4.0], device=hsv.device)[:, None, None]
+    away = ((hue * 6 - primary + 3).remainder(6.0) - 3).abs_()
+    return value - value * saturation * (away - 1).clamp_(0, 1)

@@ -1,0 +1,93 @@
+"""Rotation: which way up is this picture?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from sslviz.tasks.base import Batch, Problem, Task
+from sslviz.tasks.options import option
+from sslviz.tasks.sampling import boxes_of, coin, draw_up_to, mirror_where, resample
+
+WORDS = ("upright", "turned 90° left", "upside down", "turned 90° right")
+
+
+@dataclass(frozen=True)
+class Rotation(Task):
+    """Predict by which multiple of 90° an image was turned, counter-clockwise."""
+
+    name: ClassVar[str] = "rotation"
+    title: ClassVar[str] = "Rotation"
+    paper: ClassVar[str] = (
+        "Gidaris, Singh and Komodakis: Unsupervised Representation Learning by Predicting Image Rotations, "
+        "ICLR 2018"
+    )
+    views: ClassVar[int] = 1
+    minimum_side: ClassVar[int] = 16
+
+    smallest_crop: float = option(0.6, low=0.2, high=1.0)
+    """Side of the smallest square crop, as a fraction of the image's; each crop is between this and the
+    whole image, resampled to one size. 1 shows the whole image every time.
+    Paper: a crop of random place after 4 pixels of padding (CIFAR-10), a crop of random size and place
+    (ImageNet), from the authors' code."""
+
+    mirror: bool = option(True)
+    """Mirror every second image left to right, before it is turned.
+    Paper: yes, before turning (authors' code)."""
+
+    flip_after: bool = option(False)
+    """Mirror every second view after it was turned. A known bug, to see what it does: a mirrored view that
+    was turned left cannot be told from one turned right, and accuracy stops at 75 %.
+    Paper: never; the flip comes first."""
+
+    def bind(
+        self,
+        images: Tensor,
+        generator: Generator,  # noqa: ARG002
+        device: torch.device | None = None,
+    ) -> Problem:
+        """Draws nothing: rotation has no state."""
+        self.check_images(images)
+        return RotationProblem(images, device or images.device, self)
+
+    def side(self, short_side: int) -> int:
+        """The image's own size up to 64: orientation shows at low resolution, and small views train fast."""
+        return max(self.minimum_side, min(short_side, 64))
+
+
+@dataclass(eq=False)
+class RotationProblem(Problem):
+    """Every row gives four examples that share one crop and one flip, in the order of `WORDS`."""
+
+    images: Tensor
+    device: torch.device
+    task: Rotation
+    classes: int = 4
+
+    def make(self, index: Tensor, generator: Generator) -> Batch:
+        count, full = len(index), self.images.shape[-1]
+        smallest = max(1, round(self.task.smallest_crop * full))
+        side = smallest + draw_up_to(torch.full((count,), full - smallest), generator)
+        top = draw_up_to(full - side, generator)
+        left = draw_up_to(full - side, generator)
+        mirror = coin(0.5 * self.task.mirror, generator, count)
+        stored_left = torch.where(mirror, full - left - side, left)
+        upright = resample(self.rows(index), top, stored_left, side, full, mirror)
+        # Flips and transposes only: a rotation that resamples would sign its angle in the pixels.
+        views = torch.stack([upright.rot90(k, (-2, -1)) for k in range(4)], 1).flatten(0, 1)
+        if self.task.flip_after:
+            views = mirror_where(views, coin(0.5, generator, 4 * count))
+        boxes = boxes_of(left, top, side, full).repeat_interleave(4, 0)
+        return Batch(
+            views=views[:, None],
+            answer=torch.arange(4).repeat(count).to(self.device),
+            source=index.repeat_interleave(4).to(self.device),
+            boxes=boxes[:, None].to(self.device),
+            mirror=mirror.repeat_interleave(4).to(self.device),
+        )
+
+    def say(self, answer: int) -> str:
+        return WORDS[answer]

@@ -1,0 +1,119 @@
+"""Cutting batches of windows out of a batch of images, without a loop over images.
+
+All functions are pure: random numbers come from the `Generator` that is handed in, on the CPU.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+
+def draw(generator: Generator, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+    """float32 of `shape`, uniform in [low, high)."""
+    return torch.rand(shape, generator=generator).mul_(high - low).add_(low)
+
+
+def draw_up_to(limit: Tensor, generator: Generator) -> Tensor:
+    """Whole numbers uniform in 0..limit, ends included; `limit` int64 of any shape, each ≥ 0."""
+    # float64: in float32 a value just under 1 times `limit + 1` can round up to `limit + 1`.
+    chance = torch.rand(limit.shape, generator=generator, dtype=torch.float64)
+    return chance.mul_(limit + 1).long()
+
+
+def coin(chance: float, generator: Generator, *shape: int) -> Tensor:
+    """bool of `shape`, each true with probability `chance`."""
+    return torch.rand(shape, generator=generator) < chance
+
+
+def noise(generator: Generator, device: torch.device) -> Generator:
+    """A generator on `device` for noise per pixel, seeded by one draw of the CPU generator, so that big
+    tensors of noise are made where they are used."""
+    seed = int(torch.randint(2**62, (), generator=generator))
+    return torch.Generator(device).manual_seed(seed)
+
+
+def boxes_of(left: Tensor, top: Tensor, side: Tensor | int, full: int) -> Tensor:
+    """float32 (..., 4): x0 y0 x1 y1 in [0, 1] of square windows given in pixels of images of side `full`."""
+    return torch.stack([left, top, left + side, top + side], -1).to(torch.float32) / full
+
+
+def mirrored_left(left: Tensor, side: Tensor | int, full: int, mirror: Tensor) -> Tensor:
+    """Left edges in the stored image of windows whose left edges are given in the mirrored one."""
+    return torch.where(mirror, full - left - side, left)
+
+
+def cut(images: Tensor, row: Tensor, top: Tensor, left: Tensor, side: int) -> Tensor:
+    """Windows at whole pixels: uint8 (N, 3, S, S) → (L, 3, side, side), copied bit by bit.
+
+    `row` is int64 (L,); `top` and `left` are int64 (L,), or (L, 3) to cut each colour channel elsewhere.
+    Runs where the images are.
+    """
+    where = images.device
+    if top.ndim == 1:
+        top, left = top[:, None], left[:, None]
+    windows = images.unfold(2, side, 1).unfold(3, side, 1)  # a view: no pixel is copied yet
+    channel = torch.arange(images.shape[1], device=where)
+    return windows[row.to(where)[:, None], channel, top.to(where), left.to(where)]
+
+
+def mirror_where(views: Tensor, mirror: Tensor) -> Tensor:
+    """`views` (L, 3, h, w) mirrored left to right where `mirror`, bool (L,), says so."""
+    return torch.where(mirror.to(views.device)[:, None, None, None], views.flip(-1), views)
+
+
+def resample(images: Tensor, top: Tensor, left: Tensor, side: Tensor, size: int, mirror: Tensor) -> Tensor:
+    """Square windows resampled to `size` × `size`: uint8 (L, 3, S, S) → uint8 (L, 3, size, size).
+
+    Window i is pixels [left, left + side) × [top, top + side) of image i, int64 (L,) each; it is mirrored
+    after the cut where `mirror` says so. The filter is a triangle, widened when shrinking (antialiased),
+    that never reaches beyond the window: what Pillow's `crop` and `resize(BILINEAR)` give, to a level.
+    """
+    device = images.device
+    vertical = _triangle(top, side, size, images.shape[-1])
+    horizontal = _triangle(left, side, size, images.shape[-1])
+    horizontal = torch.where(mirror[:, None, None], horizontal.flip(1), horizontal)
+    # Two matrix products an image: separable, so cheaper than sampling each pixel, on any device.
+    pixels = images.to(torch.float32)
+    rows = vertical.to(device)[:, None] @ pixels
+    return as_pixels(rows @ horizontal.to(device).transpose(1, 2)[:, None])
+
+
+def _triangle(start: Tensor, side: Tensor, size: int, full: int) -> Tensor:
+    """float32 (L, size, full): the weight of each source pixel in each pixel of the result."""
+    scale = side.to(torch.float32) / size
+    centre = start[:, None] + (torch.arange(size) + 0.5) * scale[:, None]
+    pixel = torch.arange(full)
+    inside = (pixel >= start[:, None]) & (pixel < (start + side)[:, None])
+    distance = (pixel + 0.5 - centre[:, :, None]).abs_().div_(scale.clamp(min=1.0)[:, None, None])
+    weight = distance.neg_().add_(1.0).clamp_(min=0.0).mul_(inside[:, None])
+    return weight.div_(weight.sum(-1, keepdim=True))
+
+
+def sample_turned(
+    images: Tensor, centre_x: Tensor, centre_y: Tensor, side: Tensor, angle: Tensor, size: int
+) -> Tensor:
+    """Turned square patches: uint8 (L, 3, S, S) → float32 (L, 3, size, size) in [0, 255].
+
+    Patch i has its centre at (centre_x, centre_y) and `side` in pixels, float32 (L,), and is turned by
+    `angle` radians, clockwise as seen. Four bilinear samples are averaged in every pixel, against aliasing.
+    Patches that stay half a pixel inside the image read no pixel that is not there.
+    """
+    full = images.shape[-1]
+    fine = 2 * size
+    offset = (torch.arange(fine) + 0.5) / fine - 0.5
+    along, down = offset[None, None, :], offset[None, :, None]
+    cos, sin = (angle.cos() * side)[:, None, None], (angle.sin() * side)[:, None, None]
+    x = centre_x[:, None, None] + along * cos - down * sin
+    y = centre_y[:, None, None] + along * sin + down * cos
+    grid = torch.stack([x, y], -1).mul_(2.0 / full).sub_(1.0).to(images.device)
+    sampled = functional.grid_sample(
+        images.to(torch.float32), grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
+    return functional.avg_pool2d(sampled, 2)
+
+
+def as_pixels(values: Tensor) -> Tensor:
+    """float in about [0, 255] → uint8, rounded and clipped."""
+    return values.round().clamp_(0, 255).to(torch.uint8)

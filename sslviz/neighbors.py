@@ -1,19 +1,23 @@
 """Nearest neighbours by cosine similarity, exactly, and what they say about labels.
 
 Below a million images a matrix product finds every neighbour faster than an index can be built, and it
-finds the true ones. Arrays go in and come out as numpy, so that what reads the results needs no torch.
+finds the true ones. Arrays go in and come out as numpy, and only the search itself imports torch, so that
+pages can ask what neighbours say about labels without waiting for it.
 
 Letters in shapes: Q queries, M images in memory, D features, k neighbours, C classes.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sslviz.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -34,6 +38,8 @@ def search(queries: Floats, memory: Floats, k: int, exclude_self: bool = False) 
     cut to what there is. Ties go to the lower index. With `exclude_self` the queries are the memory, and
     no row finds itself. Raises `UserError` where a feature is not a finite number.
     """
+    import torch
+
     assert queries.ndim == 2
     assert memory.ndim == 2
     assert queries.shape[1] == memory.shape[1], f"{queries.shape} against {memory.shape}"
@@ -106,6 +112,8 @@ def precision_at_k(
 
 
 def _unit(features: Floats) -> Tensor:
+    import torch
+
     rows = torch.from_numpy(np.array(features, np.float32))
     if not bool(torch.isfinite(rows).all()):
         raise UserError(

@@ -1,0 +1,95 @@
+"""Sheets of thumbnails: what lies under the pointer on the map, sent to the browser once.
+
+A set's images, in order, as squares on JPEG sheets of up to 1,024, cached by the set's fingerprint. A tile
+shows the centre square of its image, which is also what a network reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sslviz import images, settings
+from sslviz.files import write_atomically
+from sslviz.imagesets import ImageSet
+
+COLUMNS = 32
+EACH = COLUMNS * COLUMNS
+"""Tiles of a sheet."""
+SMALL_SET = 1024
+"""Sets up to this size get large tiles; of larger ones 64 pixels keep a sheet near a megabyte."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One sheet, and where it belongs."""
+
+    set: str
+    """Fingerprint of the image set."""
+    place: int
+    """Its tiles are those of rows `place * EACH` on."""
+    tile: int
+    """Side of a tile in pixels."""
+    rows: int
+    """Rows of tiles."""
+    jpeg: bytes
+
+    @property
+    def name(self) -> str:
+        """A short name, unlike that of any other sheet."""
+        return f"{hashlib.sha256(self.set.encode()).hexdigest()[:16]}_{self.place}"
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """What the browser needs to know beside the picture."""
+        return {
+            "set": self.set,
+            "sheet": self.place,
+            "tile": self.tile,
+            "rows": self.rows,
+            "columns": COLUMNS,
+            "each": EACH,
+        }
+
+
+def sheets(imageset: ImageSet, report: Callable[[int, int], None] | None = None) -> list[Sheet]:
+    """All sheets of a set, from the cache where they are; `report` is told (tiles done, tiles)."""
+    count = len(imageset)
+    return [
+        _sheet(imageset, place, report and (lambda done: report(done, count)))
+        for place in range(-(-count // EACH))
+    ]
+
+
+def _sheet(imageset: ImageSet, place: int, report: Callable[[int], None] | None) -> Sheet:
+    tile = 96 if len(imageset) <= SMALL_SET else 64
+    rows = range(place * EACH, min(len(imageset), (place + 1) * EACH))
+    tall = -(-len(rows) // COLUMNS)
+    key = hashlib.sha256(f"1 {tile} {place} {imageset.fingerprint}".encode()).hexdigest()[:32]
+    path = settings.load().home / "cache" / "sprites" / f"{key}.jpg"
+    jpeg = _read(path)
+    if jpeg is None:
+        sheet = np.full((tall * tile, COLUMNS * tile, 3), 128, np.uint8)
+        for number, row in enumerate(rows):
+            top, left = number // COLUMNS * tile, number % COLUMNS * tile
+            square = images.square(images.decode_jpeg(imageset.thumbnail(row)), tile)
+            sheet[top : top + tile, left : left + tile] = square
+            if report and number % 64 == 0:
+                report(row)
+        jpeg = images.encode_jpeg(sheet, quality=82)
+        write_atomically(path, jpeg)
+    return Sheet(imageset.fingerprint, place, tile, tall, jpeg)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        found = path.read_bytes()
+    except OSError:
+        return None
+    # A JPEG ends with its end marker: a file that was cut short is made again.
+    return found if found[:2] == b"\xff\xd8" and found[-2:] == b"\xff\xd9" else None

@@ -1,0 +1,237 @@
+"""What is kept, when it is believed, and what it says about labels. Features are made up here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sslviz import embeddings, imagesets, neighbors, project, runs, settings
+from sslviz.errors import UserError
+from sslviz.imagesets import ImageSet, NewImage
+from sslviz.runs import Run
+
+COUNT = 36
+
+
+class Features:
+    """Stands in for the networks: counts what is asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.wrong = False
+
+    def make(self, count: int, source: str, block: int) -> np.ndarray:
+        random = np.random.default_rng([block, embeddings.SOURCES.index(source)])  # type: ignore[arg-type]
+        rows = random.normal(size=(count, 8 * block)).astype(np.float32)
+        if block == 2:  # the block that knows the labels
+            rows[:, :3] += 6 * np.eye(3)[np.arange(count) % 3]
+        return rows
+
+    def __call__(
+        self, run: Run, images: ImageSet, source: str, report: object
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        self.asked.append(source)
+        for block in (1,) if source == "pixels" else (1, 2, 3):
+            rows = self.make(len(images), source, block)
+            if self.wrong:
+                rows[1, 1] = np.nan
+            yield "pixels" if source == "pixels" else f"block{block}", rows
+
+
+@pytest.fixture
+def features(monkeypatch: pytest.MonkeyPatch) -> Features:
+    made = Features()
+    monkeypatch.setattr(embeddings, "_features", made)
+    return made
+
+
+def make_set(name: str = "photos", count: int = COUNT) -> ImageSet:
+    random = np.random.default_rng(0)
+    made = imagesets.create(settings.workspace(), name)
+    made.add(
+        NewImage(
+            pixels=random.integers(0, 256, (40, 48, 3), dtype=np.uint8),
+            name=f"{row}.jpg",
+            label="abc"[row % 3],
+            source="",
+        )
+        for row in range(count)
+    )
+    return made
+
+
+def make_run(weights: bytes = b"weights") -> Run:
+    run = runs.create(settings.workspace(), runs.Spec(task="rotation", images="photos"))
+    run.save_checkpoint(5, {"model.safetensors": weights})
+    run.set_status(state="done", classes=4, step=5)
+    return run
+
+
+def compute(run: Run, **options: Any) -> None:
+    embeddings.compute(settings.workspace(), run.id, "photos", umap=False, **options)
+
+
+def load(run: Run, **options: Any) -> embeddings.Embedding | None:
+    return embeddings.load(settings.workspace(), run.id, "photos", **options)
+
+
+def test_what_was_computed_is_there(features: Features) -> None:
+    make_set()
+    run = make_run()
+    assert load(run) is None
+    told: list[tuple[int, int, str]] = []
+    compute(run, report=lambda *said: told.append(said))
+    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
+    assert told[-1][0] == told[-1][1]
+    for source in embeddings.SOURCES:
+        found = load(run, source=source)
+        assert found is not None
+        number = 1 if source == "pixels" else 2
+        rows = features.make(COUNT, source, number)
+        assert (found.features == rows).all()
+        indices, similarity = neighbors.search(rows, rows, 50, exclude_self=True)
+        assert (found.indices == indices).all()
+        assert (found.similarity == similarity).all()
+        assert np.allclose(found.pca, project.pca(rows))
+        assert found.umap is None
+    assert load(run, block="block3").block == "block3"  # type: ignore[union-attr]
+    assert load(run, block="no such block").block == "block2"  # type: ignore[union-attr]
+
+
+def test_nothing_is_computed_twice_and_baselines_are_shared(features: Features) -> None:
+    make_set()
+    run, other = make_run(), make_run(b"other weights")
+    compute(run)
+    compute(run)
+    assert features.asked == ["run", "untrained", "pixels"]
+    compute(other)
+    assert features.asked[3:] == ["run"], "the same network untrained, and the same pixels"
+
+
+def test_the_first_block_predicts_labels_best_and_relabelling_counts(features: Features) -> None:
+    images, run = make_set(), make_run()
+    compute(run)
+    scores = embeddings.accuracies(run, images)
+    assert scores["block2"] == 1
+    assert scores["block1"] < 0.8
+    assert embeddings.first_block(run, images)[0] == "block2"
+    images.relabel(images.ids, None)
+    assert embeddings.accuracies(run, images) == {}
+    block, why = embeddings.first_block(run, images)
+    assert block == "block2"
+    assert "without labels" in why
+    assert len(features.asked) == 3
+
+
+def damage(folder: Path) -> Iterator[Path]:
+    """Ruin one file after the other; the files are whole again when the next is yielded."""
+    for path in sorted(folder.glob("*")):
+        if "features" in path.name:
+            continue
+        whole = path.read_bytes()
+        flipped = bytearray(whole)
+        flipped[-5] ^= 0x55
+        for ruined in (b"", whole[: len(whole) // 2], bytes(flipped), b"null", None):
+            path.unlink()
+            if ruined is not None:
+                path.write_bytes(ruined)
+            yield path
+        path.write_bytes(whole)
+
+
+def test_a_damaged_cache_counts_as_not_computed(features: Features) -> None:
+    images, run = make_set(), make_run()
+    compute(run)
+    folder = embeddings._folder(run, images, "run")
+    ruined = 0
+    for path in damage(folder):
+        found = load(run, block="block1")
+        if path.name.startswith(("block1", "manifest")):
+            assert found is None or found.block != "block1", path.name
+        ruined += 1
+    assert ruined > 40
+    assert load(run, block="block1") is not None
+    (folder / "manifest.json").unlink()
+    compute(run)
+    assert load(run) is not None
+    assert features.asked == ["run", "untrained", "pixels", "run"]
+
+
+def test_another_set_is_another_embedding(features: Features) -> None:
+    images, run = make_set(), make_run()
+    compute(run)
+    images.remove(images.ids[:1])
+    assert load(run) is None
+    compute(run)
+    found = load(run)
+    assert found is not None
+    assert len(found.pca) == COUNT - 1
+
+
+def test_features_that_are_no_numbers_are_a_sentence_and_leave_nothing(features: Features) -> None:
+    make_set()
+    run = make_run()
+    features.wrong = True
+    with pytest.raises(UserError, match="not finite"):
+        compute(run)
+    assert load(run) is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_images(features: Features, count: int) -> None:
+    make_set(count=count)
+    run = make_run()
+    embeddings.compute(settings.workspace(), run.id, "photos")
+    found = load(run)
+    assert found is not None
+    assert found.indices.shape == (count, count - 1)
+    assert found.umap is not None
+    assert found.umap.shape == (count, 2)
+
+
+def test_a_run_without_weights_or_a_set_that_is_not_there(features: Features) -> None:
+    make_set()
+    run = runs.create(settings.workspace(), runs.Spec(task="rotation", images="photos"))
+    with pytest.raises(UserError, match="no weights"):
+        compute(run)
+    with pytest.raises(UserError, match="nowhere"):
+        embeddings.compute(settings.workspace(), make_run().id, "nowhere")
+    with pytest.raises(UserError, match="no run"):
+        embeddings.load(settings.workspace(), "0" * 12, "photos")
+
+
+def test_old_embeddings_make_room(features: Features, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    images = make_set()
+    run, other = make_run(), make_run(b"other weights")
+    compute(run)
+    kept, old = settings.load().home / "cache" / "embeddings", embeddings._folder(run, images, "run")
+    for path in [old, *old.iterdir()]:
+        os.utime(path, (1, 1))
+    size = sum(file.stat().st_size for folder in kept.iterdir() for file in folder.iterdir())
+    monkeypatch.setattr(embeddings, "KEPT_BYTES", size)
+    compute(other)
+    assert not old.exists()
+    assert load(other) is not None
+
+
+def test_reading_needs_neither_torch_nor_umap(features: Features) -> None:
+    make_set()
+    run = make_run()
+    compute(run)
+    script = (
+        "import sys; from sslviz import embeddings, settings, runs, imagesets, neighbors\n"
+        f"found = embeddings.load(settings.workspace(), {run.id!r}, 'photos')\n"
+        "assert found is not None and len(found.features)\n"
+        "embeddings.accuracies(runs.open_run(settings.workspace(), sys.argv[1]), "
+        "imagesets.open_set(settings.workspace(), 'photos'))\n"
+        "assert not {'torch', 'umap', 'sklearn', 'streamlit', 'numba'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script, run.id], check=True, timeout=60)

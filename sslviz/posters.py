@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
 from sslviz.options import make_task
-from sslviz.preview import Example, examples
+from sslviz.preview import Example, copies, examples
 from sslviz.tasks import TASKS
 
 SIDE = 360
@@ -37,17 +37,11 @@ def poster(name: str, images: ImageSet, row: int, seed: int = 0) -> bytes:
     Raises `UserError` where the image does not suffice for the task.
     """
     task = make_task(name, {})
-    made = examples(task, images, row, seed)
-    first = made[0]
-    if name == "exemplar":  # one patch, distorted anew each time
-        made = [
-            e
-            for s in range(COPIES)
-            for e in examples(task, images, row, seed + s)
-            if e.answer == first.answer
-        ]
+    made = (
+        copies(task, images, row, seed, COPIES) if name == "exemplar" else examples(task, images, row, seed)
+    )
     canvas = Image.new("RGBA", (2 * SIDE + BETWEEN, SIDE), (0, 0, 0, 0))
-    canvas.paste(_source(first), (0, 0))
+    canvas.paste(_source(made[0]), (0, 0))
     ghosts, views = _layout(name, made)
     drawing = ImageDraw.Draw(canvas)
     for left, top, side in ghosts:

@@ -53,7 +53,7 @@ def show(html: str, task: str = "") -> None:
 def figure(source: str, alt: str, caption: str = "") -> str:
     """One picture with its caption; `alt` and `caption` are escaped here."""
     note = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return f'<figure><img src="{source}" alt="{escape(alt)}" loading="lazy">{note}</figure>'
+    return f'<figure><img src="{source}" alt="{escape(alt)}">{note}</figure>'
 
 
 def views(pictures: Sequence[Pixels], captions: Sequence[str], width: int = 132) -> str:
@@ -81,7 +81,7 @@ def source(pixels: Pixels, boxes: Sequence[Box], mirror: bool, marks: Sequence[s
     drawn = []
     for i, (x0, y0, x1, y1) in enumerate(boxes):
         place = f"left:{x0:.3%};top:{y0:.3%};width:{x1 - x0:.3%};height:{y1 - y0:.3%}"
-        first = " sv-first" if i == 0 else ""
+        first = " sv-first" if i == 0 and len(boxes) == 2 else ""
         mark = f'<span class="sv-number">{escape(marks[i])}</span>' if marks[i] else ""
         drawn.append(f'<div class="sv-box{first}" style="{place}">{mark}</div>')
     turned = " sv-mirror" if mirror else ""

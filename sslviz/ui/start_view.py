@@ -97,11 +97,10 @@ def _prepare() -> None:
     with frame.guard():
         known = {summary.name for summary in imagesets.names(frame.workspace())}
         if "scenes" not in known:
-            job = jobs.start("scenes", {"workspace": str(frame.workspace())})
-            if job.id not in st.session_state.get("followed", {}) and job.status().state in (
-                "queued",
-                "running",
-            ):
+            # Once a session: one that failed, or a set that was deleted, is tried again with the next visit.
+            if not st.session_state.get("scenes_asked"):
+                st.session_state["scenes_asked"] = True
+                job = jobs.start("scenes", {"workspace": str(frame.workspace())}, again=True)
                 work.follow(job, "Drawing the built-in scenes")
                 st.rerun()
             return

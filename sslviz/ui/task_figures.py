@@ -22,7 +22,9 @@ def draw(task: str, examples: list[Example]) -> None:
     left, right = st.columns([1, 1.6], gap="large")
     with left:
         st.markdown("**The image**, and where the views come from")
-        marks = [str(i + 1) if len(first.views) == 2 else "" for i in range(len(first.views))]
+        marks = [str(i + 1) if len(first.views) > 1 else "" for i in range(len(first.views))]
+        if first.permutation is not None:
+            marks = [str(tile + 1) for tile in first.permutation]
         drawn = pictures.source(
             first.source, first.boxes, first.mirror, marks, "The image with the place of each view"
         )
@@ -41,17 +43,30 @@ def answer(task: str, words: str, extra: str = "") -> None:
     pictures.show(f'<div class="sv-answer">{said}</div>{extra}', task)
 
 
+def capital(text: str) -> str:
+    """`text` with a capital first letter, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def pixels(example: Example) -> None:
+    """How large a view is."""
+    height, width = example.views[0].shape[:2]
+    st.caption(f"{width} × {height} pixels each, drawn large")
+
+
 def _rotation(examples: list[Example]) -> None:
     st.markdown("**What the network gets**: four copies of one crop")
     captions = [e.sentence for e in examples]
-    pictures.show(pictures.views([e.views[0] for e in examples], captions, 128), "rotation")
-    answer("rotation", f"One of {examples[0].classes}: " + ", ".join(captions))
+    pictures.show(pictures.views([e.views[0] for e in examples], captions, 108), "rotation")
+    pixels(examples[0])
+    answer("rotation", "Four copies, four answers")
 
 
 def _exemplar(examples: list[Example]) -> None:
     st.markdown("**What the network gets**: copies of one patch, each distorted anew")
-    pictures.show(pictures.views([e.views[0] for e in examples], ["" for _ in examples], 92), "exemplar")
-    answer("exemplar", f"All of them {examples[0].sentence}, one of {examples[0].classes:,}")
+    pictures.show(pictures.views([e.views[0] for e in examples], ["" for _ in examples], 112), "exemplar")
+    pixels(examples[0])
+    answer("exemplar", f"All {examples[0].sentence}, one of {examples[0].classes:,} seeds")
 
 
 def _jigsaw(examples: list[Example]) -> None:
@@ -66,7 +81,8 @@ def _jigsaw(examples: list[Example]) -> None:
     with right:
         st.markdown("**Put back in order**")
         pictures.show(pictures.nine(solved, list(range(1, 10)), "In order"), "jigsaw")
-    answer("jigsaw", f"{example.sentence}, one of {example.classes}")
+    pixels(example)
+    answer("jigsaw", f"{capital(example.sentence)}, one of {example.classes} orders")
 
 
 def _location(examples: list[Example]) -> None:
@@ -77,7 +93,8 @@ def _location(examples: list[Example]) -> None:
         pictures.show(pictures.views(example.views, ["1, the first", "2, the second"], 130), "location")
     with compass:
         pictures.show(compass_of(example.answer, example.sentence), "location")
-    answer("location", f"The second lies {example.sentence} the first, one of {example.classes} places")
+    pixels(example)
+    answer("location", f"{capital(example.sentence)}, one of {example.classes} places")
 
 
 def compass_of(answer_: int, words: str) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 STRIP = 8
 """Images to choose from at a time."""
+COPIES = 12
+"""Copies of one seed patch that the page of exemplar shows."""
 
 
 def draw(name: str) -> None:
@@ -77,7 +79,7 @@ def _again(name: str) -> None:
     def again() -> None:
         st.session_state[f"seed_{name}"] = random.randrange(2**31)
 
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Another one",
             icon=":material/casino:",
@@ -99,7 +101,10 @@ def _examples(name: str, images: ImageSet, row: int, changed: dict[str, Any]) ->
         from sslviz.options import make_task
 
         seed = int(st.session_state.get(f"seed_{name}", 0))
-        return preview.examples(make_task(name, changed), images, row, seed)
+        task = make_task(name, changed)
+        if name == "exemplar":
+            return preview.copies(task, images, row, seed, COPIES)
+        return preview.examples(task, images, row, seed)
 
 
 def _options(name: str) -> None:

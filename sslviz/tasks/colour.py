@@ -41,15 +41,15 @@ def project(views: Tensor) -> Tensor:
     return as_pixels(torch.einsum("ij,...jhw->...ihw", matrix, views.to(torch.float32)))
 
 
-def drop(views: Tensor, keep: Tensor, generator: Generator) -> Tensor:
-    """uint8 (L, 3, h, w) with channel `keep`, int64 (L,), as it is and the others noise of a level or two
-    around its mean; a hundredth of the spread, as published, would vanish in whole levels."""
-    keep = keep.to(views.device)[:, None, None, None]
-    kept = views.take_along_dim(keep, 1)
+def drop(views: Tensor, generator: Generator) -> Tensor:
+    """uint8 (..., 3, h, w) with one channel of each view, drawn at random, as it is and the others noise of a
+    level or two around its mean; a hundredth of the spread, as published, would vanish in whole levels."""
+    keep = torch.randint(3, views.shape[:-3], generator=generator).to(views.device)[..., None, None, None]
+    kept = views.take_along_dim(keep, -3)
     mean = kept.to(torch.float32).mean((-2, -1), keepdim=True)
     spread = torch.rand(views.shape, generator=noise(generator, views.device), device=views.device)
     others = as_pixels(mean + (spread - 0.5) * 3.0)
-    channel = torch.arange(3, device=views.device)[None, :, None, None]
+    channel = torch.arange(3, device=views.device)[:, None, None]
     return torch.where(channel == keep, kept, others)
 
 

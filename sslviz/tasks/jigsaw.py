@@ -14,7 +14,7 @@ from sslviz.tasks.base import Batch, Problem, Task
 from sslviz.tasks.colour import grey, standardize
 from sslviz.tasks.options import option
 from sslviz.tasks.permutations import KINDS, permutation_set
-from sslviz.tasks.sampling import boxes_of, coin, cut, draw_up_to, mirror_where, mirrored_left
+from sslviz.tasks.sampling import boxes_of, change, coin, cut, draw_up_to, mirror_where, mirrored_left
 
 
 @dataclass(frozen=True)
@@ -141,10 +141,9 @@ class JigsawProblem(Problem):
         lefts = (left[..., None] + shift[1]).clamp_(0, full - self.tile)
         lefts = mirrored_left(lefts, self.tile, full, mirror[:, None, None])
         tiles = cut(self.images, row, tops.flatten(0, 1), lefts.flatten(0, 1), self.tile).to(self.device)
-        tiles = mirror_where(tiles, mirror.repeat_interleave(9)).view(count, 9, 3, self.tile, self.tile)
-        chosen = in_grey.to(self.device)[:, None, None, None, None]
+        tiles = mirror_where(tiles.view(count, 9, 3, self.tile, self.tile), mirror)
         return Batch(
-            views=torch.where(chosen, grey(tiles), tiles),
+            views=change(tiles, in_grey, grey),
             answer=answer.to(self.device),
             source=index.to(self.device),
             boxes=boxes_of(left, top, self.tile, full).to(self.device),

@@ -12,7 +12,7 @@ from sslviz.errors import UserError
 from sslviz.tasks.base import Batch, Problem, Task
 from sslviz.tasks.colour import drop, project, standardize
 from sslviz.tasks.options import option
-from sslviz.tasks.sampling import boxes_of, coin, cut, draw_up_to, mirror_where, mirrored_left
+from sslviz.tasks.sampling import boxes_of, change, coin, cut, draw_up_to, mirror_where, mirrored_left
 
 WORDS = ("above left", "above", "above right", "left", "right", "below left", "below", "below right")
 STEPS = torch.tensor([[-1, -1], [-1, 0], [-1, 1], [0, -1], [0, 1], [1, -1], [1, 0], [1, 1]])
@@ -132,10 +132,9 @@ class LocationProblem(Problem):
         stored_left = mirrored_left(left, self.patch, full, mirror[:, None])
         row = index.repeat_interleave(2)
         patches = cut(self.images, row, top.flatten(), stored_left.flatten(), self.patch).to(self.device)
-        patches = mirror_where(patches, mirror.repeat_interleave(2))
-        patches = self._guard(patches, generator).view(count, 2, 3, self.patch, self.patch)
+        patches = mirror_where(patches.view(count, 2, 3, self.patch, self.patch), mirror)
         return Batch(
-            views=patches,
+            views=self._guard(patches, generator),
             answer=answer.to(self.device),
             source=index.to(self.device),
             boxes=boxes_of(left, top, self.patch, full).to(self.device),
@@ -143,14 +142,12 @@ class LocationProblem(Problem):
         )
 
     def _guard(self, patches: Tensor, generator: Generator) -> Tensor:
-        """`patches` (2B, 3, h, w) with the colour measure applied to some of the pairs."""
-        guarded = coin(self.task.colour_guard, generator, len(patches) // 2).repeat_interleave(2)
-        guarded = guarded.to(self.device)[:, None, None, None]
+        """`patches` (B, 2, 3, h, w) with the colour measure applied to some of the pairs, in place."""
+        guarded = coin(self.task.colour_guard, generator, len(patches))
         if self.task.colour == "project":
-            return torch.where(guarded, project(patches), patches)
+            return change(patches, guarded, project)
         if self.task.colour == "drop":
-            keep = torch.randint(3, (len(patches),), generator=generator)
-            return torch.where(guarded, drop(patches, keep, generator), patches)
+            return change(patches, guarded, lambda pairs: drop(pairs, generator))
         return patches
 
     def say(self, answer: int) -> str:

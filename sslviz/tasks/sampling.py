@@ -5,6 +5,8 @@ All functions are pure: random numbers come from the `Generator` that is handed 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
@@ -58,9 +60,18 @@ def cut(images: Tensor, row: Tensor, top: Tensor, left: Tensor, side: int) -> Te
     return windows[row.to(where)[:, None], channel, top.to(where), left.to(where)]
 
 
+def change(views: Tensor, which: Tensor, how: Callable[[Tensor], Tensor]) -> Tensor:
+    """`views` (L, ...) with `how` applied to the rows that `which`, bool (L,) on the CPU, names; in place."""
+    if which.any():
+        # Rows are counted on the CPU: a mask on a GPU would make the host wait for it.
+        rows = which.nonzero()[:, 0].to(views.device, non_blocking=True)
+        views[rows] = how(views[rows])
+    return views
+
+
 def mirror_where(views: Tensor, mirror: Tensor) -> Tensor:
-    """`views` (L, 3, h, w) mirrored left to right where `mirror`, bool (L,), says so."""
-    return torch.where(mirror.to(views.device)[:, None, None, None], views.flip(-1), views)
+    """`views` (L, ..., h, w) mirrored left to right where `mirror`, bool (L,), says so; in place."""
+    return change(views, mirror, lambda some: some.flip(-1))
 
 
 def resample(images: Tensor, top: Tensor, left: Tensor, side: Tensor, size: int, mirror: Tensor) -> Tensor:

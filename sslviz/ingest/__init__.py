@@ -112,7 +112,7 @@ def resolve(workspace: Path, text: str, report: Progress | None = None) -> Image
         return scenes.render_set(workspace, report=report)
     with contextlib.suppress(OSError, ValueError, RuntimeError):  # no path at all: too long, a NUL, ~nobody
         path = Path(text).expanduser().resolve()
-        if path.is_dir() or path.is_file():
+        if text.strip() and (path.is_dir() or path.is_file()):
             return _mirror(workspace, path, report)
     raise _nothing_called(workspace, text)
 

@@ -1,0 +1,228 @@
+"""Public sets, with torchvision's data sets played by small ones and no network."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import pickle
+import tarfile
+import time
+import urllib.error
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torchvision.datasets
+from PIL import Image
+
+from sslviz import downloads, files, imagesets, ingest, settings
+from sslviz.errors import UserError
+
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+
+
+@pytest.fixture
+def workspace() -> Path:
+    return settings.workspace()
+
+
+@pytest.fixture(autouse=True)
+def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests' disk may be small; the sets of the tests are smaller."""
+    monkeypatch.setattr(downloads, "free_bytes", lambda folder: 10**12)
+
+
+def no_network(*_: object, **__: object) -> None:
+    raise urllib.error.URLError("Name or service not known")
+
+
+def cifar_archive(path: Path) -> dict[str, str]:
+    """CIFAR-10 with four images a batch, in the format of the original; digests by name."""
+    draw = np.random.default_rng(0)
+    digests = {}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz") as archive:
+        names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta"]
+        for name in names:
+            value: dict[str, Any] = {"label_names": CLASSES}
+            if name != "batches.meta":
+                pixels = draw.integers(0, 256, (4, 3072), dtype=np.uint8)
+                value = {"data": pixels, "labels": draw.integers(0, 10, 4).tolist()}
+            data = pickle.dumps(value)
+            digests[name] = hashlib.md5(data).hexdigest()
+            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    digests["archive"] = hashlib.md5(path.read_bytes()).hexdigest()
+    return digests
+
+
+def play_cifar10(monkeypatch: pytest.MonkeyPatch, digests: dict[str, str]) -> None:
+    cifar = torchvision.datasets.CIFAR10
+    monkeypatch.setattr(cifar, "tgz_md5", digests["archive"])
+    monkeypatch.setattr(
+        cifar, "train_list", [[f"data_batch_{n}", digests[f"data_batch_{n}"]] for n in range(1, 6)]
+    )
+    monkeypatch.setattr(cifar, "test_list", [["test_batch", digests["test_batch"]]])
+    monkeypatch.setattr(cifar, "meta", {**cifar.meta, "md5": digests["batches.meta"]})
+    monkeypatch.setattr("torchvision.datasets.utils._urlretrieve", no_network)
+    monkeypatch.setattr("torchvision.datasets.utils._get_redirect_url", lambda url, max_hops=3: url)
+
+
+def play_files(monkeypatch: pytest.MonkeyPatch, count: int = 6) -> None:
+    """Flowers-102, say, whose "download" takes a moment and writes an archive as it comes."""
+
+    class Flowers:
+        classes = ("rose", "lily")
+
+        def __init__(self, root: Path, split: str, download: bool, loader: Callable[[str], Any]) -> None:
+            self.folder, self.split, self.loader = root / "flowers-102", split, loader
+            if download:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with (self.folder / "102flowers.tgz").open("wb") as file:
+                    for part in range(1, 5):
+                        file.truncate(50_000_000 * part)
+                        time.sleep(0.4)
+            for number in range(count):
+                draw = np.random.default_rng([number, len(split)])
+                pixels = draw.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(self.folder / f"{split}_{number}.jpg")
+
+        def __len__(self) -> int:
+            return count
+
+        def __getitem__(self, row: int) -> tuple[Any, int]:
+            return self.loader(str(self.folder / f"{self.split}_{row}.jpg")), row % 2
+
+    monkeypatch.setattr(torchvision.datasets, "Flowers102", Flowers)
+
+
+def test_the_catalogue_says_what_one_wants_to_know() -> None:
+    assert list(downloads.CATALOGUE) == ["cifar10", "stl10", "imagenette", "pets", "flowers102"]
+    for source in downloads.CATALOGUE.values():
+        assert source.title
+        assert source.megabytes > 50
+        assert source.images > 1000
+        assert source.classes >= 10
+        assert source.licence.endswith(".")
+        assert source.home_page.startswith("https://")
+
+
+def test_cifar10_is_read_by_torchvision_after_its_digests(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = settings.load().home / "downloads" / "cifar10"
+    play_cifar10(monkeypatch, cifar_archive(folder / "cifar-10-python.tar.gz"))  # had arrived whole
+    (folder / "cifar-10-batches-py").mkdir()  # an earlier attempt was killed while it unpacked
+    (folder / "cifar-10-batches-py" / "data_batch_1").write_bytes(b"half")
+    found = downloads.download(workspace, "cifar10")
+    assert (found.name, len(found), found.builtin) == ("cifar10", 24, True)
+    assert sum(name.startswith("train/") for name in found.names) == 20
+    assert set(found.labels) <= set(CLASSES)
+    first = np.random.default_rng(0).integers(0, 256, (4, 3072), dtype=np.uint8)[0].reshape(3, 32, 32)
+    expected = imagesets.images.content_id(np.ascontiguousarray(first.transpose(1, 2, 0)))
+    assert found.ids[0] == expected
+    assert not folder.exists()
+    assert ingest.resolve(workspace, "cifar10").id == found.id
+    assert downloads.download(workspace, "cifar10").id == found.id
+
+
+def test_a_pickle_with_another_digest_is_never_read(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = settings.load().home / "downloads" / "cifar10"
+    digests = cifar_archive(folder / "cifar-10-python.tar.gz")
+    digests["data_batch_3"] = "0" * 32
+    play_cifar10(monkeypatch, digests)
+    monkeypatch.setattr(pickle, "load", lambda *_, **__: pytest.fail("unpickled"))
+    with pytest.raises(UserError, match="The download of CIFAR-10 is damaged"):
+        downloads.download(workspace, "cifar10")
+    assert imagesets.names(workspace) == []
+
+
+def test_files_are_read_where_they_lie_and_progress_is_what_has_arrived(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play_files(monkeypatch)
+    seen: list[int] = []
+    found = downloads.download(workspace, "flowers102", lambda done, total: seen.append(done))
+    assert len(found) == 18
+    assert found.label_counts() == {"lily": 9, "rose": 9}
+    assert seen == sorted(seen)
+    assert len([done for done in seen if 0 < done < 700]) >= 2
+    assert seen[-1] <= 1000
+
+
+def test_offline_is_one_sentence_and_nothing_is_left(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torchvision.datasets.utils._urlretrieve", no_network)
+    monkeypatch.setattr("torchvision.datasets.utils._get_redirect_url", no_network)
+    for name, source in downloads.CATALOGUE.items():
+        with pytest.raises(UserError) as caught:
+            downloads.download(workspace, name)
+        assert (
+            caught.value.message == f"{source.title} could not be downloaded: its server cannot be reached."
+        )
+        assert "connection" in caught.value.hint
+    assert imagesets.names(workspace) == []
+
+
+FAILURES = {
+    "missing": (urllib.error.HTTPError("http://x", 404, "Not Found", None, None), "its server answered 404"),  # type: ignore[arg-type]
+    "slow": (TimeoutError("timed out"), "its server cannot be reached"),
+    "reset": (ConnectionResetError(), "its server cannot be reached"),
+    "wrong digest": (
+        RuntimeError("File not found or corrupted."),
+        "The download of Oxford Flowers 102 is damaged",
+    ),
+    "bad tar": (tarfile.ReadError("unexpected end of data"), "The download of Oxford Flowers 102 is damaged"),
+    "full": (OSError(errno.ENOSPC, "No space left on device"), "The disk is full: this needs"),
+    "gone": (FileNotFoundError("x.mat"), "The download of Oxford Flowers 102 is not complete"),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_what_goes_wrong_is_a_sentence(case: str, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error, sentence = FAILURES[case]
+
+    def failing(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torchvision.datasets, "Flowers102", failing)
+    with pytest.raises(UserError) as caught:
+        downloads.download(workspace, "flowers102")
+    assert sentence in caught.value.message
+    assert imagesets.names(workspace) == []
+
+
+def test_a_disk_too_small_is_told_before_anything_is_fetched(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "free_bytes", lambda folder: 10**8)
+    monkeypatch.setattr(files, "free_bytes", lambda folder: 10**8)
+    monkeypatch.setattr(torchvision.datasets, "STL10", lambda *_, **__: pytest.fail("fetched"))
+    with pytest.raises(UserError, match=r"this needs 7,923 MB, and 100 MB are free"):
+        downloads.download(workspace, "stl10")
+
+
+def test_a_download_can_be_cancelled_while_it_waits(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play_files(monkeypatch)
+
+    class StoppedError(Exception):
+        pass
+
+    def cancel(done: int, total: int) -> None:
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        downloads.download(workspace, "flowers102", cancel)
+    assert imagesets.names(workspace) == []
+    assert (settings.load().home / "downloads" / "flowers102").is_dir()  # for the next attempt
+
+
+def test_an_unknown_name_is_a_sentence(workspace: Path) -> None:
+    with pytest.raises(UserError, match="no public set called 'mnist'") as caught:
+        downloads.download(workspace, "mnist")
+    assert "cifar10, stl10" in caught.value.hint

@@ -1,0 +1,450 @@
+"""From files, folders and zips to a set: every file is accounted for, and none can hurt the others."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sslviz import imagesets, ingest, settings
+from sslviz.errors import UserError
+from sslviz.files import writing
+from sslviz.images import Stored
+from sslviz.images.pool import decode_all
+from sslviz.imagesets import ImageSet
+from sslviz.imagesets.packs import Pack
+from sslviz.ingest.sources import label_names, listing
+
+
+def png(seed: int, side: int = 40, kind: str = "PNG") -> bytes:
+    out = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side + 2, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(out, kind)
+    return out.getvalue()
+
+
+def tree(folder: Path, *names: str) -> Path:
+    """Files below `folder`, a different image in each; those that are no image hold text."""
+    for seed, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(seed) if name.endswith((".png", ".jpg")) else b"some text")
+    return folder
+
+
+def zipped(folder: Path, path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(folder).as_posix())
+    return path
+
+
+@pytest.fixture
+def workspace() -> Path:
+    return settings.workspace()
+
+
+@pytest.fixture
+def photos(workspace: Path) -> ImageSet:
+    return imagesets.create(workspace, "photos")
+
+
+LABELS = {
+    "classes": (["cat/1.png", "dog/2.png"], ["cat", "dog"]),
+    "a shared top": (["pets/cat/1.png", "pets/dog/2.png"], ["cat", "dog"]),
+    "splits": (["train/cat/1.png", "val/cat/2.png", "Test/dog/3.png"], ["cat", "cat", "dog"]),
+    "splits alone": (["train/1.png", "val/2.png", "test/3.png"], [None, None, None]),
+    "a top and splits": (["d/train/cat/1.png", "d/images/dog/2.png", "d/3.png"], ["cat", "dog", None]),
+    "one split": (["train/cat/1.png", "train/dog/2.png"], ["cat", "dog"]),
+    "deep": (["cat/black/1.png", "dog/a/b/2.png", "3.png"], ["cat", "dog", None]),
+    "one folder": (["photos/1.png", "photos/2.png"], [None, None]),
+    "no folder": (["1.png", "2.png"], [None, None]),
+    "hostile": (["../../etc/1.png", "C:\\cat\\2.png", "/./dog/3.png", ""], ["etc", "cat", "dog", None]),
+}
+
+
+@pytest.mark.parametrize("case", LABELS)
+def test_folders_are_labels(case: str) -> None:
+    names, labels = LABELS[case]
+    assert label_names(names) == labels
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "bytes", "staged"])
+def test_a_tree_of_photographs(kind: str, photos: ImageSet, tmp_path: Path) -> None:
+    """The same tree by any way gives the same set; what is skipped is named, junk is not."""
+    folder = tree(
+        tmp_path / "pets",
+        "train/cat/1.png",
+        "train/cat/10.png",
+        "test/dog/2.png",
+        "3.png",
+        "train/cat/notes.txt",
+    )
+    tree(folder, ".DS_Store", "__MACOSX/._1.png", "Thumbs.db", ".git/config")
+    sources: list[Any] = [folder]
+    if kind == "zip":
+        sources = [zipped(folder, tmp_path / "pets.zip")]
+    elif kind == "bytes":
+        sources = [(path.relative_to(folder).as_posix(), path.read_bytes()) for path in _files(folder)]
+    elif kind == "staged":
+        sources = [(path.relative_to(folder).as_posix(), path) for path in _files(folder)]
+    seen: list[tuple[int, int]] = []
+    found = ingest.ingest(photos, sources, report=lambda done, total: seen.append((done, total)), processes=1)
+    assert (found.added, found.duplicates) == (4, 0)
+    assert [(name, reason.split(" (")[0]) for name, reason in found.skipped] == [
+        ("train/cat/notes.txt", "is not an image we can read")
+    ]
+    assert found.labels == {"cat": 2, "dog": 1}
+    assert set(photos.names) == {"train/cat/1.png", "train/cat/10.png", "test/dog/2.png", "3.png"}
+    assert seen[0] == (1, 5)
+    assert seen[-1] == (5, 5)
+    assert {entry.source for entry in photos.entries} == {
+        "folder": {"pets"}, "zip": {"pets.zip"}, "bytes": {""}, "staged": {""}
+    }[kind]  # fmt: skip
+    again = ingest.ingest(photos, sources, processes=1)
+    assert (again.added, again.duplicates, len(again.skipped)) == (0, 4, 1)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_order_is_that_of_the_names_however_many_decode(workspace: Path, tmp_path: Path) -> None:
+    folder = tree(tmp_path / "many", *(f"{number}.png" for number in range(40)))
+    for processes in (1, 3):
+        made = imagesets.create(workspace, f"by {processes}")
+        ingest.ingest(made, [folder], processes=processes)
+        assert made.names == [f"{number}.png" for number in range(40)]
+        assert made.ids == imagesets.open_set(workspace, "by 1").ids
+
+
+def test_every_bad_file_has_its_reason_and_costs_nobody_else(photos: ImageSet, tmp_path: Path) -> None:
+    inner = zipped(tree(tmp_path / "in", "a.png"), tmp_path / "inner.zip")
+    folder = tree(tmp_path / "all", "good.png")
+    shutil.copy(inner, folder / "nested.zip")
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "half.png").write_bytes(png(5, 200)[:3000])
+    (folder / "nowhere.png").symlink_to(tmp_path / "nothing")
+    (folder / "link.png").symlink_to(folder / "good.png")
+    (folder / "loop").symlink_to(folder)
+    with (folder / "huge.png").open("wb") as file:
+        file.truncate(60_000_000)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(folder / "pipe.png")
+    sources = [folder, tmp_path / "missing.png", ("damaged.zip", b"PK\3\4" + bytes(99)), ("up.png", png(7))]
+    found = ingest.ingest(photos, sources, processes=1)
+    assert (found.added, found.duplicates) == (2, 1)
+    skipped = dict(found.skipped)
+    if hasattr(os, "mkfifo"):
+        assert skipped.pop("pipe.png") == "is not a file"
+    assert skipped == {
+        "empty.png": "is empty",
+        "half.png": "is cut short; download or copy it again",
+        "huge.png": "is larger than 50 MB",
+        "nested.zip": "is a zip in a folder; add it by itself",
+        "nowhere.png": "is a link to nothing",
+        "missing.png": "does not exist",
+        "damaged.zip": "is not a zip, or a damaged one; pack the images as .zip again",
+    }
+
+
+def test_links_between_folders_end(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "a", "x/1.png", "y/2.png")
+    (folder / "x" / "up").symlink_to(folder)
+    (folder / "y" / "self").symlink_to(folder / "y")
+    (tmp_path / "away").mkdir()
+    tree(tmp_path / "away", "3.png")
+    (folder / "z").symlink_to(tmp_path / "away")
+    files, problems = listing(folder)
+    assert [file.name for file in files] == ["x/1.png", "y/2.png", "z/3.png"]
+    assert problems == []
+
+
+def test_a_zip_that_turns_bad_keeps_what_came_before(
+    photos: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLVIZ_MAX_ZIP_BYTES", str(3 * len(png(0))))
+    path = zipped(tree(tmp_path / "in", *(f"{number}.png" for number in range(6))), tmp_path / "in.zip")
+    found = ingest.ingest(photos, [path, ("last.png", png(99))], processes=1)
+    assert 2 <= found.added - 1 <= 3
+    assert found.skipped == [("in.zip", "unpacks to more than 0 MB")]
+    assert photos.names[-1] == "last.png"
+
+
+def test_the_same_picture_is_kept_once(photos: ImageSet) -> None:
+    sources = [("a.png", png(1)), ("b.bmp", png(1, kind="BMP")), ("a.png", png(1)), ("A.png", png(2))]
+    found = ingest.ingest(photos, sources, processes=1)
+    assert (found.added, found.duplicates) == (2, 2)
+    assert photos.names == ["a.png", "A.png"]
+
+
+def test_names_from_browsers_are_data(photos: ImageSet, workspace: Path, home: Path) -> None:
+    names = [
+        "../../evil.png",
+        "/etc/x.png",
+        "C:\\x.png",
+        "<img src=x>.png",
+        "a\u202e.png",
+        "\ud800.png",
+        "n" * 400,
+    ]
+    found = ingest.ingest(photos, [(name, png(seed)) for seed, name in enumerate(names)], processes=1)
+    assert found.added == len(names)
+    assert photos.names[:4] == names[:4]
+    everything = {path.name for path in home.rglob("*") if path.is_file()}
+    assert everything <= {
+        "index.json", "images.pack", "thumbs.pack", "masks.pack", f"{photos.id}.lock", "names.lock"
+    }  # fmt: skip
+
+
+HOSTILE_DECODER = """
+import os, signal, time
+import sslviz.images as images
+real = images.decode
+def decode(data, limits):
+    if b"CRASH" in data[-9:]:
+        os.abort()
+    if b"HANG" in data[-9:]:
+        time.sleep(600)
+    if b"EAT" in data[-9:]:
+        bytearray(10 ** 11)
+    if b"PRINT" in data[-9:]:
+        os.write(1, b"More samples per pixel")
+        print("than can be decoded")
+    return real(data, limits)
+images.decode = decode
+"""
+
+
+@pytest.fixture
+def hostile_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder that dies, hangs, eats memory or prints where a file tells it to."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(HOSTILE_DECODER)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("SSLVIZ_DECODE_SECONDS", "1.5")
+
+
+def test_a_decoder_that_dies_or_hangs_costs_one_image(photos: ImageSet, hostile_decoder: None) -> None:
+    sources = [(f"{number}.png", png(number)) for number in range(30)]
+    for place, what in ((7, b"CRASH"), (8, b"CRASH"), (20, b"HANG"), (25, b"EAT"), (26, b"PRINT")):
+        sources[place] = (f"{what.decode()}.png", png(place) + what)
+    found = ingest.ingest(photos, sources, processes=2)
+    assert found.skipped == [
+        ("CRASH.png", "made the decoder crash"),
+        ("CRASH.png", "made the decoder crash"),
+        ("HANG.png", "took too long to read"),
+        ("EAT.png", "needs more memory to read than one image may take"),
+    ]
+    assert found.added == 26
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the children in /proc")
+def test_children_that_are_killed_cost_at_most_one_image_each(photos: ImageSet) -> None:
+    killed = 0
+
+    def sources() -> Iterator[tuple[int, bytes]]:
+        nonlocal killed
+        for number in range(300):
+            if number in (100, 200):
+                for child in _children():
+                    os.kill(child, 9)
+                    killed += 1
+            yield number, png(number)
+
+    outcomes = list(decode_all(sources(), 2))
+    assert [number for number, _ in outcomes] == list(range(300))
+    lost = [outcome for _, outcome in outcomes if isinstance(outcome, UserError)]
+    assert killed >= 2
+    assert len(lost) <= killed
+    assert _children() == []
+
+
+def _children() -> list[int]:
+    own = Path("/proc/self/task")
+    return [int(pid) for task in own.iterdir() for pid in (task / "children").read_text().split()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the children in /proc")
+def test_images_are_taken_as_they_are_needed_and_children_end_with_the_iterator() -> None:
+    taken = 0
+
+    def endless() -> Iterator[tuple[int, bytes]]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield taken, png(taken % 3)
+
+    outcomes = decode_all(endless(), 2)
+    for _ in range(50):
+        assert isinstance(next(outcomes)[1], Stored)
+    assert taken < 50 + 6 * 64
+    assert _children()
+    outcomes.close()
+    assert _children() == []
+
+
+def test_children_know_little() -> None:
+    """Whoever takes over a decoder finds no network library, no torch and no app."""
+    script = """
+import sys, sslviz.images.child
+heavy = {"torch", "torchvision", "streamlit", "scipy", "filelock", "pydantic", "urllib.request"}
+print(sorted(heavy & sys.modules.keys()))
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_ctrl_c_and_a_full_disk_leave_the_set_as_it_was(
+    photos: ImageSet, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest.ingest(photos, [("0.png", png(0))], processes=1)
+    before = {path.name: path.read_bytes() for path in photos.folder.iterdir()}
+    sources = [(f"{number}.png", png(number)) for number in range(1, 30)]
+
+    def interrupt(done: int, total: int) -> None:
+        if done == 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ingest.ingest(photos, sources, report=interrupt, processes=2)
+    append, calls = Pack.append, []
+
+    def full(self: Pack, data: bytes) -> int:
+        calls.append(data)
+        if len(calls) == 25:
+            with writing(workspace, 1000):
+                raise OSError(errno.ENOSPC, "No space left on device")
+        return append(self, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pack, "append", full)
+        with pytest.raises(UserError, match="The disk is full"):
+            ingest.ingest(photos, sources, processes=2)
+    assert {path.name: path.read_bytes() for path in photos.folder.iterdir()} == before
+    assert ingest.ingest(photos, sources, processes=2).added == 29
+
+
+def test_two_who_add_at_once_lose_nothing(photos: ImageSet, workspace: Path) -> None:
+    def add(first: int) -> None:
+        sources = [(f"{number}.png", png(number)) for number in [*range(first, first + 10), 999]]
+        ingest.ingest(imagesets.open_set(workspace, "photos"), sources, processes=1)
+
+    threads = [threading.Thread(target=add, args=(100 * number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = imagesets.open_set(workspace, "photos")
+    assert len(found) == len(set(found.ids)) == 31
+
+
+def test_uploads_have_limits_and_others_have_not(photos: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = [(f"{number}.png", png(number)) for number in range(8)]
+    monkeypatch.setenv("SSLVIZ_MAX_UPLOAD_IMAGES", "5")
+    found = ingest.ingest(photos, sources, processes=1, upload=True)
+    assert found.added == 5
+    assert found.skipped[0][0] == "3 more"
+    assert found.skipped[0][1].startswith("left out: an upload may hold 5 images")
+    monkeypatch.setenv("SSLVIZ_MAX_UPLOAD_BYTES", "1000")
+    with pytest.raises(UserError, match="The upload holds 0 MB"):
+        ingest.ingest(photos, sources, processes=1, upload=True)
+    assert ingest.ingest(photos, sources, processes=1).added == 3
+
+
+def test_any_bytes_under_any_name_are_added_or_skipped(photos: ImageSet) -> None:
+    draw = np.random.default_rng(0)
+    kinds = ["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"]
+    sources: list[Any] = []
+    for number in range(150):
+        data = bytearray(png(number % 7, kind=kinds[number % 6]))
+        for place in draw.integers(0, len(data), draw.integers(0, 6)):
+            data[place] = draw.integers(256)
+        keep = len(data) if number % 3 else int(draw.integers(len(data)))
+        name = "".join(map(chr, draw.integers(0, 0xD000, draw.integers(0, 40)))) + (
+            ".zip" if number % 31 == 0 else ""
+        )
+        sources.append((name, bytes(data[:keep])))
+    found = ingest.ingest(photos, sources)
+    assert found.added + found.duplicates + len(found.skipped) == len(sources)
+    assert len(photos) == found.added > 5
+    assert all(reason for _, reason in found.skipped)
+    for row in range(len(photos)):
+        assert photos.pixels(row).shape[2] == 3
+
+
+def test_a_set_a_folder_and_a_zip_are_recognised(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tree(tmp_path / "my photos", "cat/1.png", "dog/2.png")
+    made = ingest.resolve(workspace, str(folder))
+    assert (made.name, len(made), made.label_counts()) == ("my photos", 2, {"cat": 1, "dog": 1})
+    archive = zipped(folder, tmp_path / "my photos.zip")
+    assert ingest.resolve(workspace, str(archive)).name == "my photos 2"
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest, "decode_all", None)  # nothing is decoded twice
+        patch.chdir(tmp_path)
+        for text in (str(folder), "my photos", "my photos/", str(folder / ".." / "my photos")):
+            assert ingest.resolve(workspace, text).id == made.id
+        assert ingest.resolve(workspace, str(archive)).name == "my photos 2"
+
+    old = dict(zip(made.names, made.ids, strict=True))
+    (folder / "bird").mkdir()
+    (folder / "bird" / "3.png").write_bytes(png(50))
+    (folder / "dog" / "4.png").write_bytes(png(51))
+    (folder / "dog" / "2.png").rename(folder / "bird" / "2.png")
+    (folder / "cat" / "1.png").unlink()
+    changed = ingest.resolve(workspace, str(folder))
+    assert (changed.id, len(changed)) == (made.id, 3)
+    assert old["cat/1.png"] not in changed.ids
+    assert changed.labels[changed.row(old["dog/2.png"])] == "bird"
+    assert changed.label_counts() == {"bird": 2, "dog": 1}
+    assert len(imagesets.names(workspace)) == 2
+
+
+def test_what_is_nothing_is_a_sentence_that_says_what_there_is(workspace: Path, tmp_path: Path) -> None:
+    imagesets.create(workspace, "mine")
+    for text in ("nothing", "", "a\0b", "x" * 5000, "~nobody/x", "../x", "\ud800"):
+        with pytest.raises(UserError, match="neither an image set nor a folder or zip") as caught:
+            ingest.resolve(workspace, text)
+        assert "mine, scenes, cifar10, stl10" in caught.value.hint
+    with pytest.raises(UserError, match="CIFAR-10 has not been downloaded yet") as caught:
+        ingest.resolve(workspace, "cifar10")
+    assert "sslviz images download cifar10" in caught.value.hint
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    text = tree(tmp_path / "texts", "a.txt") / "a.txt"
+    for path in (empty, text):
+        with pytest.raises(UserError, match="no image that can be used"):
+            ingest.resolve(workspace, str(path))
+    assert [summary.name for summary in imagesets.names(workspace)] == ["mine"]
+
+
+def test_a_mirror_that_was_interrupted_is_finished_later(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tree(tmp_path / "f", "1.png", "2.png")
+    imagesets.create(workspace, "f", origin={"path": str(folder.resolve()), "listing": ""})  # killed here
+    found = ingest.resolve(workspace, str(folder))
+    assert (found.name, len(found)) == ("f", 2)
+
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ingest.resolve(workspace, str(tree(tmp_path / "g", "3.png")), interrupt)
+    assert [summary.name for summary in imagesets.names(workspace)] == ["f"]

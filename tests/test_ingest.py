@@ -236,7 +236,7 @@ def hostile_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(HOSTILE_DECODER)
     monkeypatch.setenv("PYTHONPATH", str(folder))
-    monkeypatch.setenv("SSLVIZ_DECODE_SECONDS", "1.5")
+    monkeypatch.setenv("SSLVIZ_DECODE_SECONDS", "3")
 
 
 def test_a_decoder_that_dies_or_hangs_costs_one_image(photos: ImageSet, hostile_decoder: None) -> None:

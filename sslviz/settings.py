@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from sslviz.errors import UserError
 
@@ -72,7 +73,7 @@ def load() -> Settings:
         text = os.environ.get(variable)
         if text is None:
             continue
-        kind = type(field.default)
+        kind: type[Any] = type(field.default)
         try:
             values[field.name] = Path(text).expanduser() if issubclass(kind, Path) else kind(text)
         except ValueError:

@@ -34,7 +34,7 @@ def over(run: runs.Run) -> None:
 
 def watch(run: runs.Run) -> None:
     """The run as it goes."""
-    st.title(f"{run_view.title(run)}")
+    st.title(run_view.title(run), anchor=False)
     state = run.status().state
     st.fragment(run_view.live, run_every=1.0 if state in ("queued", "running") else None)(run.id)
     if state not in ("queued", "running"):
@@ -45,7 +45,7 @@ def watch(run: runs.Run) -> None:
 
 def ask() -> None:
     """The form."""
-    st.title("Train")
+    st.title("Train", anchor=False)
     st.markdown(
         "Choose a task and press start. Training goes on in a process of its own: you may close this tab, "
         "and find the run again under its address or on the runs page."
@@ -55,6 +55,7 @@ def ask() -> None:
         return
     spec = train_form.choose(images)
     if st.button("Start training", type="primary", icon=":material/play_arrow:"):
+        st.query_params.pop("task", None)
         st.query_params["run"] = train_form.begin(spec).id
         st.rerun()
     train_form.command(spec)

@@ -27,6 +27,9 @@ GHOST = (128, 128, 128, 46)
 """Of a place that no view belongs to; reads on a light page and on a dark one."""
 COPIES = 9
 
+SHIPPED = {"rotation": (34, 0), "exemplar": (35, 1), "jigsaw": (23, 2), "location": (4, 2)}
+"""Scene and draw of the pictures that come with the package."""
+
 Place = tuple[int, int, int]
 """Left, top and side of a square."""
 
@@ -117,4 +120,7 @@ if __name__ == "__main__":
     from sslviz import settings
     from sslviz.ingest import resolve
 
-    write(resolve(settings.workspace(), "scenes"), Path(__file__).parent / "docs" / "pictures")
+    scenes = resolve(settings.workspace(), "scenes")
+    for task, (row, seed) in SHIPPED.items():
+        path = Path(__file__).parent / "docs" / "pictures" / f"{task}.webp"
+        path.write_bytes(poster(task, scenes, row, seed))

@@ -58,7 +58,7 @@ def verdict(status: Status) -> str:
     than = (
         f", {times:.1f} times as often as guessing ({percent(status.chance)})"
         if times > 1.05
-        else (f", no better than guessing ({percent(status.chance)})")
+        else (f", no better than guessing ({percent(status.chance)}): train for longer")
     )
     return f"It answers **{percent(status.heldout_accuracy)}** of the held-out questions right{than}."
 
@@ -85,7 +85,7 @@ def numbers(status: Status) -> None:
 
 def title(run: Run) -> str:
     """Its title, fit for a heading."""
-    return pictures.literal(run.title)
+    return pictures.literal(run.title[:1].upper() + run.title[1:])
 
 
 def resume(run: Run) -> None:

@@ -37,10 +37,10 @@ def pca(features: Floats, dims: int = 2) -> Floats:
     spread = np.abs(rows).max(initial=0.0)
     if spread < 1e-12 or kept == 0:
         return points
-    if min(rows.shape) <= 256:
-        solver = "full"
-    elif rows.shape[1] <= min(1024, rows.shape[0]):
+    if rows.shape[1] <= min(1024, rows.shape[0]):
         solver = "covariance_eigh"
+    elif min(rows.shape) <= 256:
+        solver = "full"
     else:  # raw pixels, where the first directions stand out and an approximation finds them
         solver = "randomized"
     fitted = PCA(kept, svd_solver=solver, random_state=0, iterated_power=7).fit(rows / spread)

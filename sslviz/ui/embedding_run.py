@@ -13,40 +13,45 @@ from sslviz.ui import frame, pictures
 
 
 def choose(found: Sequence[Run]) -> Run | None:
-    """The run in the address, else the newest with weights; None with words where there is none to show."""
-    usable = {run.id: run for run in found if _has_weights(run)}
-    if not usable:
-        frame.nothing(
-            "No network has been trained yet.", "One minute is enough for a first one.", "train", "Train one"
-        )
-        return None
-    asked = st.query_params.get("run")
-    if asked is not None and asked not in usable:
-        try:
-            named = runs.open_run(frame.workspace(), asked)
-            error = UserError(
-                f"Run {named.id} has no weights yet.", "Wait until it has trained for some seconds."
-            )
-        except UserError as unknown:
-            error = UserError(unknown.message, "It may have been deleted; choose another one below.")
-        frame.problem(error)
-        st.page_link("pages/runs.py", label="See all runs", icon=":material/list_alt:")
-    st.session_state["map_run"] = asked if asked in usable or asked is None else None
-    if asked is None:
-        st.session_state["map_run"] = next(iter(usable))
+    """The page's title, and beside it the run: that in the address, else the newest with weights.
 
-    def chosen() -> None:
+    None, with words in its place, where there is no such run.
+    """
+    title, beside = st.columns([2, 3], vertical_alignment="bottom")
+    title.title("Embeddings")
+    usable = {run.id: run for run in found if _has_weights(run)}
+    asked = st.query_params.get("run")
+    if usable:
+        st.session_state["map_run"] = asked if asked in usable else None if asked else next(iter(usable))
+        beside.selectbox(
+            "Run",
+            list(usable),
+            key="map_run",
+            on_change=_chosen,
+            format_func=lambda id_: _words(usable[id_]),
+            placeholder="Choose a run",
+        )
+    if asked is not None and asked not in usable:
+        frame.problem(_unusable(asked))
+        st.page_link("pages/runs.py", label="See all runs", icon=":material/list_alt:")
+    elif not usable:
+        frame.nothing(
+            "No network has been trained yet.", "A minute is enough for a first one.", "train", "Train one"
+        )
+    return usable.get(asked) if asked else next(iter(usable.values()), None)
+
+
+def _chosen() -> None:
+    if st.session_state["map_run"] is not None:
         st.query_params["run"] = st.session_state["map_run"]
 
-    st.selectbox(
-        "Run",
-        list(usable),
-        key="map_run",
-        on_change=chosen,
-        format_func=lambda id_: _words(usable[id_]),
-        placeholder="Choose a run",
-    )
-    return usable.get(st.session_state["map_run"])
+
+def _unusable(asked: str) -> UserError:
+    try:
+        run = runs.open_run(frame.workspace(), asked)
+    except UserError as unknown:
+        return UserError(unknown.message, "It may have been deleted; choose another one.")
+    return UserError(f"Run {run.id} has no weights yet.", "Wait until it has trained for some seconds.")
 
 
 def _has_weights(run: Run) -> bool:

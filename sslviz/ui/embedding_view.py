@@ -73,7 +73,7 @@ class Scene:
         return _scores(self.run, self.images, source, stamp, hash(self.labels.tobytes()))
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
+@st.cache_resource(show_spinner=False, max_entries=12)
 def _embedding(
     _run: Run,
     _images: ImageSet,
@@ -113,10 +113,15 @@ def explore(run: Run, images: ImageSet) -> None:
         scene = _scene(run, images)
         embedding, projection = _choose(scene)
         if embedding is None:
+            embedding_work.wait(run, images)
             return
+        awaited = projection == "umap" and embedding.umap is None
+        projection = "pca" if awaited else projection
         place, side = st.columns([7, 3], gap="medium")
         with place:
             _map(scene, embedding, projection)
+            if awaited:
+                embedding_work.follow_umap(run, images, embedding)
         with side:
             _image(scene, embedding)
         _neighbors(scene, embedding)
@@ -140,27 +145,21 @@ def _scene(run: Run, images: ImageSet) -> Scene:
 
 
 def _choose(scene: Scene) -> tuple[Embedding | None, str]:
-    """Source, block and projection, as the address has them; what is missing is asked for."""
+    """Source, projection and block, as the address has them."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         source = cast(Source, _pick("source", "Features of", SOURCES, "run"))
         wanted = _pick("projection", "Projection", PROJECTIONS, "umap")
         if scene.groups:
             st.toggle("Colour by label", value=True, key="map_coloured", persist_state="session")
-    known = scene.blocks(source)
-    block = None
-    if len(known) > 1:
-        scores = scene.scores(source)
-        names = {one: f"{one} · {scores[one]:.0%}" if one in scores else one for one in known}
-        first = embeddings.first_block(scene.run, scene.images, "run")[0]
-        label = "Block, from the first to the last" + (", with labels predicted" if scores else "")
-        block = _pick("block", label, names, first if first in known else known[-1])
-    embedding = scene.embedding(source, block) if known else None
-    if embedding is None:
-        embedding_work.wait(scene.run, scene.images)
-    elif wanted == "umap" and embedding.umap is None:
-        embedding_work.follow_umap(scene.run, scene.images, embedding)
-        wanted = "pca"
-    return embedding, wanted
+        known = scene.blocks(source)
+        block = None
+        if len(known) > 1:
+            scores = scene.scores(source)
+            names = {one: f"{one} · {scores[one]:.0%}" if one in scores else one for one in known}
+            first = embeddings.first_block(scene.run, scene.images, "run")[0]
+            label = "Block, from the first to the last" + (", with labels predicted" if scores else "")
+            block = _pick("block", label, names, first if first in known else known[-1])
+    return (scene.embedding(source, block) if known else None), wanted
 
 
 def _pick(name: str, label: str, options: dict[str, str], default: str) -> str:
@@ -220,7 +219,16 @@ def _image(scene: Scene, embedding: Embedding) -> None:
         st.markdown(
             "#### Look around\nEvery point is an image. The closer two points, the more alike the network "
             "finds them.\n\n**Rest on a point** to see its image.  \n**Click** it to see its nearest "
-            "neighbours.  \n**Draw a lasso** to collect images."
+            "neighbours.  \n**Draw a lasso** to collect images.\n\nOr begin with one of these:"
+        )
+        count = len(scene.images)
+        some = sorted({(2 * place + 1) * count // 18 for place in range(9)})
+        thumbnail_rows(
+            [Row([Item(one, scene.names[one]) for one in some])],
+            key="map_begin",
+            sprites=scene.images.fingerprint,
+            width=68,
+            on_click=scene.open,
         )
         return
     name, label = escape(scene.names[row]), scene.label(row)

@@ -56,14 +56,16 @@ def figure(source: str, alt: str, caption: str = "") -> str:
     return f'<figure><img src="{source}" alt="{escape(alt)}">{note}</figure>'
 
 
-def views(pictures: Sequence[Pixels], captions: Sequence[str], width: int = 132) -> str:
-    """Views side by side, each `width` CSS pixels at least where there is room, pixels drawn as squares."""
+def views(pictures: Sequence[Pixels], captions: Sequence[str], width: int = 0) -> str:
+    """Views side by side, pixels drawn as squares: four in a row, or as many of `width` CSS pixels as fit."""
     cells = "".join(
-        figure(pixels_uri(p), f"View {i + 1}: {c}", c)
+        figure(pixels_uri(p), f"View {i + 1}: {c}".rstrip(": "), c)
         for i, (p, c) in enumerate(zip(pictures, captions, strict=True))
     )
-    columns = f"grid-template-columns:repeat(auto-fill,minmax(min({width}px,45%),1fr))"
-    return f'<div class="sv-views sv-pixels" style="{columns}">{cells}</div>'
+    columns = (
+        f' style="grid-template-columns:repeat(auto-fill,minmax(min({width}px,45%),1fr))"' if width else ""
+    )
+    return f'<div class="sv-views sv-pixels{"" if width else " sv-four"}"{columns}>{cells}</div>'
 
 
 def nine(tiles: Sequence[Pixels], numbers: Sequence[int], alt: str) -> str:

@@ -98,7 +98,7 @@ def _title(run: Run) -> str:
 
 def _actions(run: Run, state: str) -> None:
     has_weights = run.bundled or any(True for _ in run.checkpoints())
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if has_weights:
             st.page_link(
                 "pages/embeddings.py",

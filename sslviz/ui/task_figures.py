@@ -57,7 +57,7 @@ def pixels(example: Example) -> None:
 def _rotation(examples: list[Example]) -> None:
     st.markdown("**What the network gets**: four copies of one crop")
     captions = [e.sentence for e in examples]
-    pictures.show(pictures.views([e.views[0] for e in examples], captions, 108), "rotation")
+    pictures.show(pictures.views([e.views[0] for e in examples], captions), "rotation")
     pixels(examples[0])
     answer("rotation", "Four copies, four answers")
 

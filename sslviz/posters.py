@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
 from sslviz.options import make_task
-from sslviz.preview import Example, copies, examples
+from sslviz.preview import Example, bind
 from sslviz.tasks import TASKS
 
 SIDE = 360
@@ -39,10 +39,8 @@ def poster(name: str, images: ImageSet, row: int, seed: int = 0) -> bytes:
 
     Raises `UserError` where the image does not suffice for the task.
     """
-    task = make_task(name, {})
-    made = (
-        copies(task, images, row, seed, COPIES) if name == "exemplar" else examples(task, images, row, seed)
-    )
+    bound = bind(make_task(name, {}), images, row)
+    made = bound.copies(seed, COPIES) if name == "exemplar" else bound.examples(seed)
     canvas = Image.new("RGBA", (2 * SIDE + BETWEEN, SIDE), (0, 0, 0, 0))
     canvas.paste(_source(made[0]), (0, 0))
     ghosts, views = _layout(name, made)

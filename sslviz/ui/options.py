@@ -68,5 +68,5 @@ def _widget(option: Option, value: Any, key: str) -> Any:
         wide = option.high is None or option.low is None or option.high - option.low > 2
         step = 0.1 if wide else 0.05
     return st.number_input(
-        label, min_value=low, max_value=high, step=kind(step), format="%d" if kind is int else "%g", key=key
+        label, min_value=low, max_value=high, step=kind(step), format="%d" if kind is int else "%.4g", key=key
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import sys
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,9 @@ from sslviz.imagesets import ImageSet
 from sslviz.ui import frame, looks, options, pictures, prose, task_figures
 
 if TYPE_CHECKING:
-    from sslviz.preview import Example
+    from sslviz.preview import Bound, Example
+
+log = logging.getLogger(__name__)
 
 STRIP = 8
 """Images to choose from at a time."""
@@ -97,14 +100,28 @@ def _again(name: str) -> None:
 def _examples(name: str, images: ImageSet, row: int, changed: dict[str, Any]) -> list[Example]:
     """What training would make of this image with these options and this draw."""
     with st.spinner("Loading PyTorch…" if "torch" not in sys.modules else "Cutting…"):
-        from sslviz import preview
-        from sslviz.options import make_task
-
+        options_ = tuple(sorted(changed.items()))
+        bound = _bound(name, options_, str(images.folder), images.fingerprint, row, _images=images)
         seed = int(st.session_state.get(f"seed_{name}", 0))
-        task = make_task(name, changed)
-        if name == "exemplar":
-            return preview.copies(task, images, row, seed, COPIES)
-        return preview.examples(task, images, row, seed)
+        return bound.copies(seed, COPIES) if name == "exemplar" else bound.examples(seed)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _bound(
+    name: str,
+    options_: tuple[tuple[str, Any], ...],
+    folder: str,
+    fingerprint: str,
+    row: int,
+    *,
+    _images: ImageSet,
+) -> Bound:
+    """What stays as it is for "another one"; it is only read."""
+    from sslviz import preview
+    from sslviz.options import make_task
+
+    log.debug("binding %s to row %d of %s, %s", name, row, folder, fingerprint)
+    return preview.bind(make_task(name, dict(options_)), _images, row)
 
 
 def _options(name: str) -> None:

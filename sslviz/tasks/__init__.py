@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
 
 from sslviz.errors import UserError
 from sslviz.tasks.base import Batch, Problem, Task
@@ -20,7 +19,7 @@ TASKS: dict[str, type[Task]] = {
     "location": Location,
 }
 
-__all__ = ["TASKS", "Batch", "Option", "Problem", "Task", "Value", "describe", "make_task", "options_of"]
+__all__ = ["TASKS", "Batch", "Option", "Problem", "Task", "Value", "describe", "make_task"]
 
 
 def make_task(name: str, options: Mapping[str, Value] | None = None) -> Task:
@@ -30,9 +29,3 @@ def make_task(name: str, options: Mapping[str, Value] | None = None) -> Task:
         raise UserError(f"There is no task {name!r}.", f"The tasks are {', '.join(TASKS)}.")
     task = TASKS[name]
     return task(**read_options(task, options or {}))
-
-
-def options_of(task: Task) -> dict[str, Value]:
-    """All options of a task with their values; `make_task` makes an equal task of them."""
-    assert is_dataclass(task)
-    return asdict(task)

@@ -75,6 +75,21 @@ class Problem(ABC):
         held_out = max(1, len(order) // 5)
         return order[held_out:].sort().values, order[:held_out].sort().values
 
+    def rearrange(
+        self,
+        answer: Tensor,  # noqa: ARG002
+        times: int,  # noqa: ARG002
+        generator: Generator,  # noqa: ARG002
+    ) -> tuple[Tensor, Tensor] | None:
+        """More examples from views that are already there, in other orders, or None where a task has none.
+
+        For E examples with `answer` (E,): `order` int64 (times · E, V) and `answer` int64 (times · E,), on
+        the CPU; example `times`-th · E + e shows in slot v the view that slot order[…, v] of example e
+        showed.
+        The encoder, which sees each view alone, need not run again (Kolesnikov et al. 2019, section 3.1).
+        """
+        return None
+
     def rows(self, index: Tensor) -> Tensor:
         """The images of rows `index`, uint8 (B, 3, S, S), on `device`, gathered where the images are."""
         gathered = self.images[index.to(self.images.device)]

@@ -53,20 +53,21 @@ def drop(views: Tensor, generator: Generator) -> Tensor:
     return torch.where(channel == keep, kept, others)
 
 
-def colour_axes(images: Tensor, most: int = 4096, chunk: int = 256) -> tuple[Tensor, Tensor]:
+def colour_axes(images: Tensor, most: int = 2048, chunk: int = 64) -> tuple[Tensor, Tensor]:
     """Mean colour (3,) and principal axes of colour (3, 3), one a column, of uint8 (N, 3, S, S), float32.
 
     Of more than `most` images evenly spaced ones are taken, in chunks, since three numbers a pixel of
     50,000 images need not be in memory at once.
     """
+    # float64: sums of whole numbers stay exact, so neither chunks nor memory layout make a difference.
     total = torch.zeros(3, dtype=torch.float64)
     products = torch.zeros(3, 3, dtype=torch.float64)
     count = 0
     step = -(-len(images) // most)
     for start in range(0, len(images), step * chunk):
-        pixels = images[start : start + step * chunk : step].to(torch.float32).transpose(0, 1).flatten(1)
-        total += pixels.sum(1, dtype=torch.float64).cpu()
-        products += (pixels @ pixels.T).to(torch.float64).cpu()
+        pixels = images[start : start + step * chunk : step].transpose(0, 1).flatten(1).to(torch.float64)
+        total += pixels.sum(1).cpu()
+        products += (pixels @ pixels.T).cpu()
         count += pixels.shape[1]
     mean = total / count
     axes = torch.linalg.eigh(products / count - torch.outer(mean, mean)).eigenvectors

@@ -150,6 +150,13 @@ class JigsawProblem(Problem):
             mirror=mirror.to(self.device),
         )
 
+    def rearrange(self, answer: Tensor, times: int, generator: Generator) -> tuple[Tensor, Tensor]:
+        """The same tiles, shuffled by other permutations of the set."""
+        answer = answer.cpu().repeat(times)
+        other = torch.randint(self.classes, answer.shape, generator=generator)
+        slot = self.permutations.argsort(1)[answer]  # where each tile is now
+        return slot.gather(1, self.permutations[other]), other
+
     def _channel_shifts(self, shifted: Tensor, generator: Generator) -> Tensor:
         """int64 (2, B, 9, 3): down and right shift of each channel of each tile; green, by which the box is
         drawn, stays. Each tile has its own, since a lens shifts each place differently."""

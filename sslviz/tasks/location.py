@@ -141,6 +141,14 @@ class LocationProblem(Problem):
             mirror=mirror.to(self.device),
         )
 
+    def rearrange(self, answer: Tensor, times: int, generator: Generator) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        """Every second time the pair the other way round: its answer is the opposite place, 7 − k."""
+        answer = answer.cpu()
+        turned = torch.arange(times) % 2 == 1
+        order = torch.where(turned[:, None, None], torch.tensor([1, 0]), torch.tensor([0, 1]))
+        answers = torch.where(turned[:, None], 7 - answer, answer)
+        return order.expand(times, len(answer), 2).flatten(0, 1), answers.flatten()
+
     def _guard(self, patches: Tensor, generator: Generator) -> Tensor:
         """`patches` (B, 2, 3, h, w) with the colour measure applied to some of the pairs, in place."""
         guarded = coin(self.task.colour_guard, generator, len(patches))

@@ -55,11 +55,11 @@ def projective_group() -> Tensor:
 
     The first 504 are PGL(2, 8), x → (ax + b) / (cx + d), of which two agree in two points at most (minimum
     distance 7); the others are those after x → x² and x → x⁴, which fix three points (minimum 6). Tile 8
-    is the point at infinity.
+    is the point at infinity. In the order of `_in_squares`.
     """
     matrices = [(1, b, c, d) for c in range(8) for b in range(8) for d in range(8) if d != _gf8(b, c)]
     matrices += [(0, 1, c, d) for c in range(1, 8) for d in range(8)]
-    fractions = torch.tensor([[_moebius(matrix, x) for x in range(9)] for matrix in matrices])
+    fractions = _in_squares([tuple(_moebius(matrix, x) for x in range(9)) for matrix in matrices])
     square = torch.tensor([_gf8(x, x) for x in range(8)] + [8])
     return torch.cat([fractions, square[fractions], square[square][fractions]])
 
@@ -82,6 +82,27 @@ def unrank(rank: Tensor) -> Tensor:
         keep = torch.arange(8 - slot).expand(len(rank), -1)
         left = left.gather(1, keep + (keep >= pick))
     return torch.cat(slots, 1)
+
+
+def _in_squares(group: list[tuple[int, ...]]) -> Tensor:
+    """A group of permutations that holds a cycle of all nine, as int64 (P, 9) in an order in which each nine
+    rows are a Latin square: so in a set of any size every tile is in every slot about as often."""
+    cycle = next(one for one in group if len(set(_orbit(one))) == 9)
+    turns = [tuple(range(9))]
+    while len(turns) < 9:
+        turns.append(tuple(cycle[x] for x in turns[-1]))
+    rows: dict[tuple[int, ...], None] = {}  # keeps its order, and each row once
+    for one in group:
+        rows.update(dict.fromkeys(tuple(one[x] for x in turn) for turn in turns))
+    return torch.tensor(list(rows))
+
+
+def _orbit(permutation: tuple[int, ...]) -> list[int]:
+    """Where nine steps of `permutation` take the first tile."""
+    visited = [0]
+    while len(visited) < 9:
+        visited.append(permutation[visited[-1]])
+    return visited
 
 
 def _greedy_min(start: Tensor, count: int) -> Tensor:

@@ -108,13 +108,14 @@ def sample_turned(
     """Turned square patches: uint8 (L, 3, S, S) → float32 (L, 3, size, size) in [0, 255].
 
     Patch i has its centre at (centre_x, centre_y) and `side` in pixels, float32 (L,), and is turned by
-    `angle` radians, clockwise as seen. Four bilinear samples are averaged in every pixel, against aliasing.
-    Patches that stay half a pixel inside the image read no pixel that is not there.
+    `angle` radians, clockwise as seen. Each pixel is the mean of four bilinear samples, the farther apart the
+    more is shrunk, against aliasing; where nothing is shrunk they are one, and nothing is blurred. Patches
+    that stay half a pixel inside the image read no pixel that is not there.
     """
     full = images.shape[-1]
-    fine = 2 * size
-    offset = (torch.arange(fine) + 0.5) / fine - 0.5
-    along, down = offset[None, None, :], offset[None, :, None]
+    apart = (0.5 * (1 - size / side)).clamp_(0.0, 0.25)[:, None, None] * torch.tensor([-1.0, 1.0])
+    offset = (((torch.arange(size) + 0.5)[:, None] + apart) / size - 0.5).flatten(1)  # (L, 2 · size)
+    along, down = offset[:, None, :], offset[:, :, None]
     cos, sin = (angle.cos() * side)[:, None, None], (angle.sin() * side)[:, None, None]
     x = centre_x[:, None, None] + along * cos - down * sin
     y = centre_y[:, None, None] + along * sin + down * cos

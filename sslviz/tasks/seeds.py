@@ -79,13 +79,13 @@ def _energies(images: Tensor, windows: Tensor) -> Tensor:
     pixels = images.to(torch.float32)
     corner = pixels[..., :-1, :-1]
     across = (pixels[..., :-1, 1:] - corner).square_()
-    energy = across.add_((pixels[..., 1:, :-1] - corner).square_()).mean(1)
+    energy = across.add_((pixels[..., 1:, :-1] - corner).square_()).sum(1)
     # A summed-area table gives the sum over any window from its four corners.
     sums = functional.pad(energy, (1, 0, 1, 0)).to(torch.float64).cumsum(-1).cumsum(-2).cpu()
     top, left, side = windows.unbind(1)
     bottom, right = top + side - 1, left + side - 1
     total = sums[:, bottom, right] - sums[:, top, right] - sums[:, bottom, left] + sums[:, top, left]
-    mean = total / (side - 1).square()
+    mean = total / (3 * (side - 1).square())
     alike = (side[:, None] == side).sum(1)
     return torch.where(mean >= FLAT, mean / alike, 0.0).to(torch.float32)
 

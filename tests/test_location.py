@@ -1,0 +1,174 @@
+"""Relative location against patches cut in NumPy, and the facts of its colour measures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pictures import generator, photos
+
+from sslviz.errors import UserError
+from sslviz.tasks.colour import PROJECTION, drop, project
+from sslviz.tasks.location import STEPS, Location, LocationProblem
+
+
+def bound(images: torch.Tensor, **options: Any) -> LocationProblem:
+    problem = Location(**options).bind(images, generator())
+    assert isinstance(problem, LocationProblem)
+    return problem
+
+
+def direction(first: np.ndarray, second: np.ndarray) -> int:
+    """The answer that two boxes x0 y0 x1 y1 make, counted row by row around the centre."""
+    size = first[2] - first[0]
+    column = int(np.round((second[0] - first[0]) / (1.5 * size)))
+    line = int(np.round((second[1] - first[1]) / (1.5 * size)))
+    names = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
+    return names.index((line, column))
+
+
+@pytest.mark.parametrize("side", [96, 99, 128])
+def test_patches_are_their_boxes(side: int) -> None:
+    images = photos(40, side)
+    batch = bound(images, colour="none").make(torch.arange(40), generator())
+    boxes = (batch.boxes.numpy() * side).round().astype(int)
+    for example in range(40):
+        source = images[batch.source[example]].permute(1, 2, 0).numpy()
+        if batch.mirror[example]:
+            source = source[:, ::-1]
+        for view, (x0, y0, x1, y1) in zip(batch.views[example], boxes[example], strict=True):
+            assert np.array_equal(view.permute(1, 2, 0).numpy(), source[y0:y1, x0:x1])
+    assert batch.mirror.any()
+    assert not batch.mirror.all()
+
+
+def test_answers_are_directions_and_reverse() -> None:
+    problem = bound(photos(4, 128))
+    batch = problem.make(torch.arange(4).repeat(100), generator())
+    for (first, second), answer in zip(batch.boxes.numpy(), batch.answer.tolist(), strict=True):
+        assert direction(first, second) == answer
+        assert direction(second, first) == 7 - answer
+    assert torch.equal(STEPS.flip(0), -STEPS)
+    assert [problem.say(answer) for answer in range(8)] == [
+        "above left",
+        "above",
+        "above right",
+        "left",
+        "right",
+        "below left",
+        "below",
+        "below right",
+    ]
+
+
+def test_geometry_of_the_paper() -> None:
+    """Patches of 96 pixels, 48 between them, moved by 7 at most."""
+    assert Location(patch=0.2).geometry(480) == (96, 48, 7)
+    assert Location().geometry(128) == (24, 12, 2)
+
+
+def test_gap_and_jitter() -> None:
+    problem = bound(photos(1, 128))
+    batch = problem.make(torch.zeros(4000, dtype=torch.int64), generator())
+    boxes = (batch.boxes.numpy() * 128).round().astype(int)
+    step = np.array([[-1, -1], [-1, 0], [-1, 1], [0, -1], [0, 1], [1, -1], [1, 0], [1, 1]])[
+        batch.answer.numpy()
+    ]
+    moved_down = boxes[:, 1, 1] - boxes[:, 0, 1] - 36 * step[:, 0]
+    moved_across = boxes[:, 1, 0] - boxes[:, 0, 0] - 36 * step[:, 1]
+    for moved in (moved_down, moved_across):  # the difference of two jitters of ±2
+        assert (moved.min(), moved.max()) == (-4, 4)
+        assert abs(moved.mean()) < 0.15
+    still = bound(photos(1, 128), gap=0.0, jitter=0.0).make(torch.arange(1), generator())
+    first, second = (still.boxes[0].numpy() * 128).round().astype(int)
+    assert max(abs(first[:2] - second[:2])) == 24
+
+
+def test_place_of_the_first_patch_does_not_tell_the_answer() -> None:
+    batch = bound(photos(1, 128)).make(torch.zeros(8000, dtype=torch.int64), generator())
+    first = batch.boxes[:, 0, :2].numpy()
+    means = np.array([first[batch.answer.numpy() == answer].mean(0) for answer in range(8)])
+    assert np.ptp(means, axis=0).max() < 0.02
+    assert np.ptp(first, axis=0).min() > 0.2
+
+
+def test_projection() -> None:
+    matrix = PROJECTION.double().numpy()
+    axis = np.array([-1.0, 2.0, -1.0])
+    assert np.allclose(matrix @ axis, 0, atol=1e-6)
+    assert np.allclose(matrix @ matrix, matrix, atol=1e-6)
+    assert np.allclose(matrix.sum(1), 1, atol=1e-6)
+    assert np.allclose(matrix, np.eye(3) - np.outer(axis, axis) / (axis @ axis), atol=1e-6)
+    assert np.allclose(6 * matrix, [[5, 2, -1], [2, 2, 2], [-1, 2, 5]], atol=1e-5)
+
+
+def test_projected_pixels() -> None:
+    views = photos(4, 24)[:, None] // 2 + 60  # in a range in which nothing is clipped
+    got = project(views).numpy().astype(float)
+    wanted = np.einsum("ij,lvjhw->lvihw", PROJECTION.numpy(), views.numpy().astype(float))
+    assert np.abs(got - wanted).max() <= 0.51
+    green_magenta = np.einsum("j,lvjhw->lvhw", [-1.0, 2.0, -1.0], got)
+    assert np.abs(green_magenta).max() <= 2  # rounding
+    grey = views[:, :, :1].expand(-1, -1, 3, -1, -1)
+    assert torch.equal(project(grey), grey)
+
+
+def test_dropped_channels() -> None:
+    views = photos(200, 24)[:, None]
+    got = drop(views, generator())
+    kept = (got == views).all(-1).all(-1)[:, 0]
+    assert (kept.sum(1) == 1).all()
+    assert (kept.float().mean(0) > 0.2).all()
+    spread = got.float().std((-2, -1))[:, 0]
+    assert (spread[~kept] < 1.5).all()
+    assert (spread[~kept] > 0).all()
+    mean = got.float().mean((-2, -1))[:, 0]
+    for example in range(200):
+        assert (mean[example] - mean[example][kept[example]]).abs().max() < 1
+    assert torch.equal(got, drop(views, generator()))
+
+
+@pytest.mark.parametrize("colour", ["project", "drop", "none"])
+def test_two_thirds_of_the_pairs_are_guarded(colour: str) -> None:
+    images = photos(4, 128)
+    index = torch.arange(4).repeat(150)
+    batch = bound(images, colour=colour).make(index, generator())
+    plain = bound(images, colour="none").make(index, generator())
+    assert torch.equal(batch.boxes, plain.boxes)
+    changed = (batch.views != plain.views).flatten(2).any(2)
+    assert torch.equal(changed[:, 0], changed[:, 1])
+    share = 0.0 if colour == "none" else 2 / 3
+    assert changed.float().mean() == pytest.approx(share, abs=0.06)
+    all_of_them = bound(images, colour=colour, colour_guard=1.0).make(index, generator())
+    assert (all_of_them.views != plain.views).flatten(1).any(1).all() or colour == "none"
+
+
+def test_each_patch_is_normalized_alone() -> None:
+    task = Location()
+    batch = bound(photos(5, 128)).make(torch.arange(5), generator())
+    read = task.normalize(batch.views)
+    assert read.mean((3, 4)).abs().max() < 1e-4
+    assert (read.square().mean((2, 3, 4)).sqrt() - 1).abs().max() < 1e-3
+    assert not torch.allclose(Location(patch_norm=False).normalize(batch.views), read)
+
+
+def test_what_does_not_fit() -> None:
+    with pytest.raises(UserError, match=r"Three patches of 38 pixels.*the images have 128"):
+        bound(photos(1, 128), patch=0.3)
+    with pytest.raises(UserError, match="Patches would be 3 pixels"):
+        bound(photos(1, 64), patch=0.05)
+    bound(photos(1, 128), patch=0.3, gap=0.0, jitter=0.0)
+
+
+def test_rearranged_pairs_answer_the_other_way_round() -> None:
+    problem = bound(photos(4, 128))
+    batch = problem.make(torch.arange(4).repeat(10), generator())
+    order, answer = problem.rearrange(batch.answer, 2, generator())
+    assert (order.shape, answer.shape) == ((80, 2), (80,))
+    for example in range(80):
+        first, second = batch.boxes[example % 40][order[example]].numpy()
+        assert direction(first, second) == answer[example]
+    assert (answer[:40] == batch.answer).all()
+    assert (answer[40:] == 7 - batch.answer).all()

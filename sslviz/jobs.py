@@ -28,8 +28,8 @@ from filelock import FileLock
 from sslviz import settings
 from sslviz.errors import UserError
 from sslviz.files import read_json, write_json
-from sslviz.records import plain
 from sslviz.runs import ID, Run, is_held, new_id
+from sslviz.runs.records import plain
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 START_SECONDS = 60.0
@@ -57,7 +57,7 @@ def submit(run: Run) -> None:
 
 
 def _settled(run: Run) -> bool:
-    """Whether nobody works on the run or is about to. One that has just ended may still let go of its lock."""
+    """Whether nobody works on the run or is about to; one that has just ended is given time to let go."""
     until = time.monotonic() + 2
     while is_held(run.lock):
         if not run.read_status().finished_state or time.monotonic() > until:
@@ -207,7 +207,7 @@ class Job:
         return str(request.get("kind")), request["arguments"]
 
     def status(self) -> JobStatus:
-        """How it stands now; never raises. A job whose process is gone has failed and can be started again."""
+        """How it stands now; never raises. A job whose process is gone has failed, and may be restarted."""
         for _ in range(2):  # it may have ended between the two looks: what it wrote last is true
             status = self.read_status()
             waiting = status.state == "queued" and time.time() - status.updated < START_SECONDS

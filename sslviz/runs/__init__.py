@@ -30,14 +30,15 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sslviz import checkpoints
+from sslviz import archives
 from sslviz.errors import UserError
-from sslviz.files import read_json, write_atomically, write_json
-from sslviz.records import FINISHED, Spec, State, Status, checked, plain
+from sslviz.files import read_json, write_atomically, write_json, writing
+from sslviz.runs import checkpoints
+from sslviz.runs.records import FINISHED, Spec, State, Status, checked, plain
 
 __all__ = ["FINISHED", "Run", "Spec", "State", "Status", "create", "is_held", "listing", "new_id", "open_run"]
 
-BUNDLED = Path(__file__).parent / "encoders"
+BUNDLED = Path(__file__).parent.parent / "encoders"
 """The encoders that come with the package, in the same layout."""
 
 ID = re.compile(r"[0-9a-z]{12}")
@@ -203,7 +204,7 @@ class Run:
     def append_metric(self, point: Mapping[str, Any]) -> None:
         """Add a point to the curves: one write, so that a reader sees it whole or not at all."""
         line = json.dumps(plain(point), allow_nan=False) + "\n"
-        with (self.folder / "metrics.jsonl").open("ab", buffering=0) as file:
+        with writing(self.folder), (self.folder / "metrics.jsonl").open("ab", buffering=0) as file:
             file.write(line.encode())
 
     def keep_metrics(self, last_step: int) -> None:
@@ -264,8 +265,6 @@ class Run:
 
     def export(self) -> bytes:
         """A zip of weights, spec, status, metrics and the command that repeats the run."""
-        from sslviz import archives
-
         members = [("command.txt", (self.spec.command + "\n").encode())]
         members += [
             (name, (self.folder / name).read_bytes())

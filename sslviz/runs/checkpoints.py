@@ -9,7 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from sslviz.files import read_json, write_atomically, write_json
-from sslviz.records import SCHEMA
 
 KEPT = 2
 """The newest, and one more in case the newest is damaged."""
@@ -29,7 +28,7 @@ def save(parent: Path, step: int, files: Mapping[str, bytes]) -> Path:
     for name, data in files.items():
         write_atomically(folder / name, data)
         digests[name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    write_json(folder / "manifest.json", {"step": step, "files": digests, "schema": SCHEMA})
+    write_json(folder / "manifest.json", {"step": step, "files": digests, "schema": 1})
     older = [(other, path) for other, path in _steps(parent) if other <= step]
     for _, path in older[:-KEPT]:
         shutil.rmtree(path, ignore_errors=True)

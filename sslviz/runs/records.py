@@ -58,7 +58,12 @@ class Spec:
     plan: dict[str, Any] | None = None
     """`dataclasses.asdict` of the plan, once fixed."""
     replans: list[dict[str, Any]] = field(default_factory=list)
-    """Earlier plans that a slower machine made the run give up."""
+    """Earlier plans that a slower machine, or too little memory, made the run give up."""
+    side: int | None = None
+    """S that the run trained on."""
+    view: int | None = None
+    """Side of a view in pixels: with `classes`, what the network is built from."""
+    classes: int | None = None
     created: float = 0.0
     """Seconds since 1970."""
     schema: int = SCHEMA

@@ -1,0 +1,119 @@
+"""`sslviz images`: sets of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from sslviz.cli.output import Progress, emit, table
+
+commands = typer.Typer(help="Add, list, rename, merge and delete sets of images.", rich_markup_mode=None,
+                       invoke_without_command=True)  # fmt: skip
+JSON = typer.Option(False, "--json", help="Print one JSON object.")
+PATHS = typer.Argument(help="Images, folders and zips.")
+NAMES = typer.Argument(help="Sets to take the images of.")
+NAME = typer.Argument(help="Name of the set.")
+
+
+@commands.callback()
+def images(context: typer.Context, as_json: bool = JSON) -> None:
+    """Sets of images; without a command, a list of them."""
+    if context.invoked_subcommand is None:
+        list_sets(as_json)
+
+
+@commands.command("add")
+def add(
+    name: str = NAME,
+    paths: list[Path] = PATHS,
+    as_json: bool = JSON,
+) -> None:
+    """Add images, folders and zips to a set, which is made if there is none."""
+    from sslviz import imagesets, ingest, settings
+    from sslviz.errors import UserError
+
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"There is no file or folder {str(path)!r}.")
+    workspace = settings.workspace()
+    new = imagesets.find(workspace, name) is None
+    chosen = imagesets.create(workspace, name) if new else imagesets.open_set(workspace, name)
+    progress = Progress("Adding images")
+    try:
+        found = ingest.ingest(chosen, paths, report=progress)
+    finally:
+        progress.close()
+        if new and not len(chosen):
+            chosen.delete()
+    skipped = [{"name": member, "reason": reason} for member, reason in found.skipped]
+    lines = [f"{found.added:,} images added to {name!r}, {found.duplicates:,} were there already."]
+    lines += [f"  skipped {one['name']}: {one['reason']}" for one in skipped]
+    result = {
+        "set": name,
+        "added": found.added,
+        "duplicates": found.duplicates,
+        "skipped": skipped,
+        "labels": found.labels,
+    }
+    emit(result, as_json, "\n".join(lines))
+    if new and not found.added and not found.duplicates:
+        raise UserError("None of this was an image that sslviz can use.", "The reasons are above.")
+
+
+@commands.command("list")
+def list_sets(as_json: bool = JSON) -> None:
+    """The sets there are."""
+    from sslviz import imagesets, settings
+
+    found = imagesets.names(settings.workspace())
+    rows = [("name", "images", "labels")]
+    rows += [(s.name, f"{s.images:,}", s.problem or f"{len(s.labels):,}") for s in found]
+    sets = [{"name": s.name, "images": s.images, "labels": s.labels, "builtin": s.builtin} for s in found]
+    emit({"sets": sets}, as_json, table(rows) if found else "No images yet: `sslviz images add NAME PATH`.")
+
+
+@commands.command("rename")
+def rename(
+    name: str = NAME, new_name: str = typer.Argument(help="Its new name."), as_json: bool = JSON
+) -> None:
+    """Give a set another name."""
+    from sslviz import imagesets, settings
+
+    imagesets.open_set(settings.workspace(), name).rename(new_name)
+    emit({"set": new_name}, as_json, f"{name!r} is now called {new_name!r}.")
+
+
+@commands.command("merge")
+def merge(
+    new_name: str = typer.Argument(help="Name of the new set."),
+    names: list[str] = NAMES,
+    as_json: bool = JSON,
+) -> None:
+    """Make a new set of the images of others, each once."""
+    from sslviz import imagesets, settings
+
+    merged = imagesets.merge(settings.workspace(), names, new_name)
+    emit({"set": new_name, "images": len(merged)}, as_json, f"{new_name!r} has {len(merged):,} images.")
+
+
+@commands.command("delete")
+def delete(name: str = NAME, as_json: bool = JSON) -> None:
+    """Delete a set with its images."""
+    from sslviz import imagesets, settings
+
+    imagesets.delete(settings.workspace(), name)
+    emit({"set": name}, as_json, f"{name!r} is deleted.")
+
+
+@commands.command("download")
+def download(name: str = typer.Argument(help="cifar10, stl10, …"), as_json: bool = JSON) -> None:
+    """Download a public data set."""
+    from sslviz import downloads, settings
+
+    progress = Progress(f"Downloading {name}")
+    try:
+        chosen = downloads.download(settings.workspace(), name, progress)
+    finally:
+        progress.close()
+    emit({"set": chosen.name, "images": len(chosen)}, as_json, f"{chosen.name!r} has {len(chosen):,} images.")

@@ -1,0 +1,233 @@
+"""`sslviz evaluate`, `embed` and `neighbors`: what a run has learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from sslviz.cli.output import Progress, emit, percent, table
+from sslviz.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from sslviz.imagesets import ImageSet
+    from sslviz.runs import Run
+
+RUN = typer.Argument(metavar="RUN", help="Id of a run, or latest.")
+IMAGES = typer.Option(..., "--images", help="A set, a folder, a zip, or a built-in.")
+DEVICE = typer.Option("auto", help="auto, cpu, cuda or mps.")
+OUT = typer.Option(..., "--out", help="The .npz file to write.")
+JSON = typer.Option(False, "--json", help="Print one JSON object at the end.")
+
+
+def evaluate(
+    which: str = RUN,
+    images: str = IMAGES,
+    memory: str | None = typer.Option(
+        None, help="What is known.  [default: the run's own images if labelled alike, else a split]"
+    ),
+    device: str = DEVICE,
+    as_json: bool = JSON,
+) -> None:
+    """How well nearest neighbours in a run's features predict labels."""
+    run, queries, device = _opened(which, images, device)
+    from sslviz import probes
+    from sslviz.worker.beginning import open_images
+
+    if memory is not None:
+        given = _images(memory)
+        # A set that knows itself would find every answer: it is split instead.
+        known = None if given.folder == queries.folder else given
+    else:
+        try:
+            own = open_images(run)
+        except UserError:  # deleted since: a split serves as well
+            own = None
+        known = probes.default_memory(queries, own)
+    progress = Progress("Evaluating")
+    try:
+        found = probes.evaluate(run, queries, known, device=device, report=progress)
+    finally:
+        progress.close()
+    knn = found["knn"]
+    rows = [("block", "run", "untrained")]
+    rows += [(b, percent(knn["run"][b]), percent(knn["untrained"][b])) for b in knn["run"]]
+    rows += [("best", percent(knn["best"]["run"]), percent(knn["best"]["untrained"]))]
+    text = f"{table(rows)}\npixels {percent(knn['pixels'])}, chance {percent(found['chance'])}"
+    emit(found, as_json, f"{text}; {found['queries']:,} queries, {found['memory']:,} in memory")
+
+
+def embed(
+    which: str = RUN,
+    images: str = IMAGES,
+    out: Path = OUT,
+    block: str | None = typer.Option(None, help="Block of the network.  [default: one past the middle]"),
+    device: str = DEVICE,
+    as_json: bool = JSON,
+) -> None:
+    """Write ids, names, labels, features and map coordinates to a file for numpy."""
+    if not out.parent.is_dir():
+        raise UserError(f"There is no folder {str(out.parent)!r}.")
+    run, chosen, device = _opened(which, images, device)
+    import numpy as np
+
+    from sslviz import neighbors, project
+
+    progress = Progress("Embedding")
+    try:
+        block, found = _features(run, chosen, block, device, progress)
+        progress.say("Embedding: UMAP", last=True)
+        near = min(50, max(1, len(found) - 1))
+        xy = (
+            project.umap(found, *neighbors.search(found, found, near, exclude_self=True))
+            if len(found) > 1
+            else np.zeros((len(found), 2), np.float32)
+        )
+    finally:
+        progress.close()
+    # Files for strangers hold no Python objects: text has a fixed width, no label is "".
+    arrays = {
+        "ids": np.array(chosen.ids, np.str_),
+        "names": np.array(chosen.names, np.str_),
+        "labels": np.array([label or "" for label in chosen.labels], np.str_),
+        "features": found,
+        "xy": xy,
+    }
+    try:
+        with out.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+    except OSError as error:
+        raise UserError(f"{str(out)!r} cannot be written: {error.strerror}.") from None
+    result = {"run": run.id, "set": chosen.name, "block": block, "images": len(found), "out": str(out)}
+    emit(result, as_json, f"{len(found):,} images × {found.shape[1]:,} features of {block} are in {out}.")
+
+
+def neighbors(
+    which: str = RUN,
+    image: str = typer.Argument(metavar="IMAGE", help="An id, a name in the set, or a file."),
+    images: str = IMAGES,
+    k: int = typer.Option(8, "-k", min=1, help="Neighbours."),
+    block: str | None = typer.Option(None, help="Block of the network."),
+    device: str = DEVICE,
+    as_json: bool = JSON,
+) -> None:
+    """The images of a set that a run takes to be most like one image."""
+    run, chosen, device = _opened(which, images, device)
+    import numpy as np
+
+    from sslviz import neighbors as nearest
+
+    progress = Progress("Looking")
+    row, extra = _asked(run, chosen, image)
+    try:
+        block, found = _features(run, chosen, block, device, progress, extra)
+    finally:
+        progress.close()
+    query = found[row : row + 1] if row is not None else found[-1:]
+    memory = found[: len(chosen)]
+    indices, similarity = nearest.search(query, memory, min(len(memory), k + 1))
+    pairs = [
+        (int(i), float(s)) for i, s in zip(indices[0], np.clip(similarity[0], -1, 1), strict=True) if i != row
+    ]
+    shown: list[dict[str, Any]] = [
+        {"id": chosen.ids[i], "name": chosen.names[i], "label": chosen.labels[i], "similarity": s}
+        for i, s in pairs[:k]
+    ]
+    rows = [("similarity", "id", "label", "name")]
+    rows += [(f"{one['similarity']:.3f}", one["id"], one["label"] or "–", one["name"]) for one in shown]
+    emit({"run": run.id, "block": block, "neighbors": shown}, as_json, table(rows))
+
+
+def _images(text: str) -> ImageSet:
+    from sslviz import ingest, settings
+
+    progress = Progress("Reading images")
+    try:
+        found = ingest.resolve(settings.workspace(), text, progress)
+    finally:
+        progress.close()
+    if not len(found):
+        raise UserError(f"The set {found.name!r} is empty.", "Add images to it.")
+    return found
+
+
+def _opened(which: str, images: str, device: str) -> tuple[Run, ImageSet, str]:
+    """Run, images and device; mistakes that need no torch are found before it is imported."""
+    from sslviz import settings
+    from sslviz.runs import open_run
+
+    run = open_run(settings.workspace(), which)
+    if run.damage:
+        raise UserError(run.damage, "Delete the run, or choose another.")
+    run.weights()
+    chosen = _images(images)
+    from sslviz.worker.waiting import resolve_device
+
+    return run, chosen, resolve_device(device)
+
+
+def _features(
+    run: Run,
+    images: ImageSet,
+    block: str | None,
+    device: str,
+    report: Any,
+    extra: NDArray[np.uint8] | None = None,
+) -> tuple[str, NDArray[np.float32]]:
+    """(block, features (N, D)) of a set, and of one more image after it."""
+    import numpy as np
+
+    from sslviz import features, networks
+
+    network = networks.trained(run)
+    blocks = list(network.encoder.blocks)
+    if block is None:
+        # The best depth is rarely the last, which is bent to the pretext task.
+        block = blocks[round(0.65 * (len(blocks) - 1))]
+    if block not in blocks:
+        raise UserError(
+            f"The network of run {run.id} has no block {block!r}.", f"Choose {', '.join(blocks)}."
+        )
+    squares = networks.squares_for(run, images)
+    everything = squares if extra is None else np.concatenate([squares, extra[None]])
+    found = features.extract(
+        network,
+        networks.task_of(run),
+        everything,
+        memory=squares,
+        blocks=[block],
+        device=device,
+        report=report,
+    )
+    return block, found[block]
+
+
+def _asked(run: Run, images: ImageSet, image: str) -> tuple[int | None, NDArray[np.uint8] | None]:
+    """(row, None) of an image in the set, or (None, square) of a file."""
+    if image in images.ids:
+        return images.ids.index(image), None
+    if image in images.names:
+        return images.names.index(image), None
+    path = Path(image)
+    if not path.is_file():
+        raise UserError(
+            f"{image!r} is neither an image of {images.name!r} nor a file.", "Give an id, a name or a path."
+        )
+    from sslviz import images as pictures
+    from sslviz import networks, settings
+
+    limits = settings.load()
+    try:
+        if path.stat().st_size > limits.max_file_bytes:
+            raise UserError("is too large", "")
+        pixels = pictures.decode(path.read_bytes(), limits)
+    except OSError as error:
+        raise UserError(f"{image!r} cannot be read: {error.strerror}.") from None
+    except UserError as error:
+        raise UserError(f"{image!r} {error.message.rstrip('.')}.", error.hint) from None
+    side = networks.squares_for(run, images).shape[-1]
+    return None, pictures.square(pixels, side).transpose(2, 0, 1)

@@ -1,0 +1,50 @@
+"""The network of a run, and the same network before it was trained, from the run's folder."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from sslviz.errors import UserError
+from sslviz.imagesets import ImageSet
+from sslviz.model import Network, build
+from sslviz.options import make_task
+from sslviz.runs import Run
+from sslviz.tasks import Task
+
+
+def task_of(run: Run) -> Task:
+    """The task that a run was trained on, with its options."""
+    return make_task(run.spec.task, run.spec.options)
+
+
+def untrained(run: Run) -> Network:
+    """The network of a run as it was before training: same architecture, same seed."""
+    spec = run.spec
+    if spec.classes is None or spec.view is None:
+        raise UserError(f"Run {run.id} has not begun.", "Train it first.")
+    return build(spec.model, task_of(run).views, spec.classes, spec.view, spec.seed)
+
+
+def trained(run: Run) -> Network:
+    """The network of a run with the weights of its newest checkpoint.
+
+    Raises `UserError` where there are none, or where they are of another network.
+    """
+    path = run.weights()
+    network = untrained(run)
+    try:
+        network.load_state_dict(load_file(path))
+    except (RuntimeError, SafetensorError, OSError):
+        raise UserError(
+            f"The weights of run {run.id} do not fit its network.", "It was made by another version."
+        ) from None
+    return network
+
+
+def squares_for(run: Run, images: ImageSet) -> NDArray[np.uint8]:
+    """The images as the network of a run reads them: uint8 (N, 3, S, S), S as in its training."""
+    side = run.spec.side or run.spec.size or task_of(run).side(images.short_side)
+    return images.squares(side)

@@ -1,0 +1,197 @@
+"""The process of one job: `python -m sslviz.worker FOLDER`, of a run or of a short job.
+
+With `--spare` it imports torch and the loop first and then reads the folder of exactly one run from its
+standard input; the end of that input, when the supervisor is gone, sends it home.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from sslviz import jobs
+from sslviz.errors import UserError
+from sslviz.runs import Run, Status, open_run
+
+Progress = Callable[..., None]
+"""Called with things done, things to do, and what is being done."""
+PROGRESS_SECONDS = 0.2
+
+
+class Cancelled(Exception):  # noqa: N818 - no error
+    """Somebody asked the job to stop."""
+
+
+def work_run(run: Run, report: Callable[[Status], None] | None = None) -> Status:
+    """Train a run in this process; see `sslviz.worker.training`, which takes seconds to import."""
+    from sslviz.worker import training
+
+    return training.work_run(run, report)
+
+
+def work_job(job: jobs.Job) -> None:
+    """Do a short job in this process and leave its result or a sentence in its folder."""
+    lock = FileLock(job.lock, thread_local=False)
+    try:
+        lock.acquire(timeout=5)
+    except Timeout:
+        return  # another process is at it
+    try:
+        if job.read_status().state != "queued":
+            return
+        job.set_status(state="running", pid=os.getpid(), message="")
+        job.set_status(**_outcome(job), pid=None)
+    finally:
+        lock.release()
+
+
+def _outcome(job: jobs.Job) -> dict[str, Any]:
+    told = 0.0
+
+    def report(done: int, total: int, message: str = "") -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told < PROGRESS_SECONDS and done != total:
+            return
+        told = now
+        if job.cancel_flag.exists():
+            raise Cancelled
+        job.set_status(done=done, total=total, message=message)
+
+    try:
+        kind, arguments = job.request()
+        if kind not in KINDS:
+            raise UserError(f"There is no work of the kind {kind!r}.", "Restart sslviz: it was updated.")
+        return {"state": "done", "result": KINDS[kind](arguments, report, job.folder / "result")}
+    except Cancelled:
+        return {"state": "cancelled", "error": "Cancelled."}
+    except UserError as error:
+        return {"state": "failed", "error": error.message, "hint": error.hint}
+    except MemoryError:
+        return {"state": "failed", "error": "There was not enough memory.", "hint": "Use fewer images."}
+    except Exception as error:
+        traceback.print_exc()
+        said = str(error).strip().split("\n")[0][:200]
+        return {
+            "state": "failed",
+            "error": f"It stopped with an error: {type(error).__name__}{': ' if said else ''}{said}",
+            "hint": f"{job.folder / 'log.txt'} has the details.",
+        }
+
+
+# What each kind of job does: arguments, progress, the folder for files → the result
+
+
+def _ingest(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
+    """`workspace`, `set`, and `paths`, or `staging`: a folder whose files are removed afterwards, and whose
+    `names.json`, where there is one, gives in order the names the browser gave."""
+    from sslviz import imagesets, ingest
+    from sslviz.files import read_json
+
+    workspace, name = Path(arguments["workspace"]), arguments["set"]
+    staging = Path(arguments["staging"]) if "staging" in arguments else None
+    sources: list[ingest.Source] = [Path(path) for path in arguments.get("paths", [])]
+    if staging is not None:
+        if not staging.is_dir():
+            raise UserError("The uploaded files are gone.", "Upload them again.")
+        names = read_json(staging / "names.json")["names"] if (staging / "names.json").exists() else None
+        files = sorted(p for p in staging.iterdir() if p.name != "names.json" and not p.name.startswith("."))
+        sources += list(zip(names, files, strict=False)) if names is not None else files
+    new = imagesets.find(workspace, name) is None
+    images = imagesets.create(workspace, name) if new else imagesets.open_set(workspace, name)
+    try:
+        found = ingest.ingest(images, sources, report=report, upload=staging is not None)
+    finally:
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+        if new and not len(images):
+            images.delete()
+    return {
+        "set": name,
+        "added": found.added,
+        "duplicates": found.duplicates,
+        "skipped": [{"name": name, "reason": reason} for name, reason in found.skipped],
+        "labels": found.labels,
+    }
+
+
+def _scenes(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
+    from sslviz import scenes
+
+    options = {key: arguments[key] for key in ("count", "seed") if key in arguments}
+    images = scenes.render_set(Path(arguments["workspace"]), report=report, **options)
+    return {"set": images.name, "images": len(images)}
+
+
+def _download(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
+    from sslviz import downloads
+
+    images = downloads.download(Path(arguments["workspace"]), arguments["name"], report)
+    return {"set": images.name, "images": len(images)}
+
+
+def _embed(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
+    """`workspace`, `run`, `set`; `source` and `block` say of what UMAP is wanted."""
+    from sslviz import embeddings
+
+    wanted = {key: arguments[key] for key in ("source", "block") if key in arguments}
+    embeddings.compute(
+        Path(arguments["workspace"]), arguments["run"], arguments["set"], report=report, **wanted
+    )
+    return {"run": arguments["run"], "set": arguments["set"]}
+
+
+def _posters(arguments: dict[str, Any], report: Progress, folder: Path) -> dict[str, Any]:
+    """`workspace`, `set` → `result/<task>.webp` in the job's folder: the tasks on images of that set."""
+    from sslviz import imagesets, posters
+
+    images = imagesets.open_set(Path(arguments["workspace"]), arguments["set"])
+    if not len(images):
+        raise UserError(f"The set {images.name!r} is empty.", "Add images to it.")
+    report(0, 1)
+    return {"tasks": posters.write(images, folder, int(arguments.get("seed", 0)))}
+
+
+KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
+    "ingest": _ingest,
+    "scenes": _scenes,
+    "download": _download,
+    "embed": _embed,
+    "posters": _posters,
+    "preview": _posters,
+}
+
+
+def spare() -> None:
+    """Be ready, then train the one run whose folder is read from standard input."""
+    from sslviz.worker import training  # noqa: F401 - this is what takes the time
+
+    line = sys.stdin.readline().strip()
+    if line:
+        _train(Path(line))
+
+
+def _train(folder: Path) -> None:
+    run = open_run(folder.parent.parent, folder.name)
+    with run.log.open("ab") as log:  # torch and its libraries write to the descriptors, not to sys.stdout
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    work_run(run)
+
+
+def main(arguments: list[str]) -> None:
+    jobs.lower_priority()
+    if arguments == ["--spare"]:
+        spare()
+    elif (Path(arguments[0]) / "job.json").exists():
+        work_job(jobs.Job(Path(arguments[0])))
+    else:
+        _train(Path(arguments[0]))

@@ -1,0 +1,106 @@
+"""What a run begins with: its images, its plan, the weights it starts from or goes on from."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from sslviz import imagesets, settings
+from sslviz.errors import UserError
+from sslviz.files import read_json, write_json
+from sslviz.plan import Plan
+from sslviz.recipes import DEFAULT, RECIPES
+from sslviz.runs import ID, Run, checkpoints, open_run
+from sslviz.tasks import Task
+from sslviz.train import make_plan
+
+
+def saved_state(run: Run, fingerprint: str) -> tuple[int, dict[str, torch.Tensor]] | None:
+    """(step, state) of the newest checkpoint that can be resumed from."""
+    for step, folder in run.checkpoints():
+        if run.spec.fingerprint != fingerprint:
+            raise UserError(
+                f"The images of {run.spec.images!r} have changed since this run began.",
+                "Start a new run on them.",
+            )
+        with contextlib.suppress(OSError, SafetensorError):
+            return step, load_file(folder / checkpoints.RESUME)
+    return None
+
+
+def start_weights(run: Run) -> dict[str, torch.Tensor] | None:
+    """Weights of the run that this one starts from."""
+    if run.spec.start is None:
+        return None
+    parent = open_run(run.workspace, run.spec.start)
+    if parent.spec.model != run.spec.model:
+        raise UserError(
+            f"Run {parent.id} has the network {parent.spec.model!r}, not {run.spec.model!r}.",
+            f"Use --model {parent.spec.model}.",
+        )
+    return load_file(parent.weights())
+
+
+def open_images(run: Run) -> imagesets.ImageSet:
+    """The set of a run, by its folder, which outlives a renaming, else by its name."""
+    folder = run.workspace / "sets" / run.spec.images_id
+    if ID.fullmatch(run.spec.images_id) and (folder / "index.json").exists():
+        return imagesets.ImageSet(run.workspace, folder)
+    if imagesets.find(run.workspace, run.spec.images) is not None:
+        return imagesets.open_set(run.workspace, run.spec.images)
+    raise UserError(f"The image set {run.spec.images!r} of this run is gone.", "Add its images again.")
+
+
+def plan_for(run: Run, task: Task, squares: Any, device: str, *, halve: bool) -> Plan:
+    """The plan: the one written down, where the run has begun, else a new one."""
+    spec = run.spec
+    if spec.plan is not None:
+        plan = plan_of(run)
+        return replace(plan, batch=max(1, plan.batch // 2)) if halve else plan
+    batch = spec.batch
+    if halve:
+        batch = max(1, (batch or RECIPES.get(task.name, DEFAULT).batch) // 2)
+    path = settings.load().home / "cache" / "calibration.json"
+    calibration = _read_calibration(path)
+    known = dict(calibration)
+    plan = make_plan(
+        task,
+        squares,
+        model=spec.model,
+        device=device,
+        minutes=spec.minutes,
+        steps=spec.steps,
+        like=plan_of(open_run(run.workspace, spec.like)) if spec.like else None,
+        lr=spec.lr,
+        batch=batch,
+        precision=spec.precision,
+        threads=spec.threads,
+        calibration=calibration,
+    )
+    if calibration != known:
+        write_json(path, calibration)
+    return plan
+
+
+def plan_of(run: Run) -> Plan:
+    """The plan that a run fixed. Raises `UserError` where it has none that this version understands."""
+    names = {field.name for field in fields(Plan)}
+    try:
+        return Plan(**{k: v for k, v in (run.spec.plan or {}).items() if k in names})
+    except TypeError:
+        raise UserError(
+            f"Run {run.id} has no plan to replay: it never began.", "Choose another run."
+        ) from None
+
+
+def _read_calibration(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path)
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,220 @@
+"""One training run, from its folder to its folder: images, task, plan, loop, metrics and checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import traceback
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import save
+
+from sslviz.errors import UserError
+from sslviz.options import make_task
+from sslviz.plan import Plan
+from sslviz.runs import Run, Status, checkpoints, open_run
+from sslviz.train import Metrics, Training, seed_for
+from sslviz.worker.beginning import open_images, plan_for, plan_of, saved_state, start_weights
+from sslviz.worker.waiting import Cancelled, Report, Stop, hold_device, resolve_device
+
+CHECKPOINT_SECONDS = 10.0
+STATUS_SECONDS = 1.0
+
+
+def work_run(run: Run, report: Report | None = None) -> Status:
+    """Train `run` until it is done, cancelled or has failed; returns how it ended. It never raises for what
+    goes wrong with the run itself, only `UserError` where another process is at work on it.
+
+    A run with a checkpoint goes on from there. `report` is called at every change of the status.
+    """
+    lock = FileLock(run.lock, thread_local=False)
+    try:
+        # Whoever asks whether the run lives holds its lock for an instant.
+        lock.acquire(timeout=5)
+    except Timeout:
+        raise UserError(f"Run {run.id} is already at work.", "Wait for it, or cancel it.") from None
+    tell = report or (lambda _: None)
+    stop = Stop(run)
+    try:
+        with stop.listening():
+            tell(run.set_status(state="queued", message="Starting.", hint="", pid=os.getpid(), finished=None))
+            status = _attempt(run, stop, tell)
+        tell(status)
+        return status
+    finally:
+        run.cancel_flag.unlink(missing_ok=True)
+        lock.release()
+
+
+def _attempt(run: Run, stop: Stop, tell: Report) -> Status:
+    """Train, and say how it ended."""
+    ended: dict[str, Any]
+    try:
+        device = resolve_device(run.spec.device)
+        with hold_device(device, run, stop, tell):
+            ended = _train_with_half(run, device, stop, tell)
+    except Cancelled:
+        step = run.read_status().step
+        ended = {"state": "cancelled", "message": f"Cancelled at step {step}." if step else "Cancelled."}
+    except UserError as error:
+        ended = {"state": "failed", "message": error.message, "hint": error.hint}
+    except KeyboardInterrupt:
+        ended = {"state": "cancelled", "message": "Interrupted."}
+    except MemoryError:
+        ended = {
+            "state": "failed",
+            "message": "There was not enough memory.",
+            "hint": "Use fewer or smaller images.",
+        }
+    except Exception as error:
+        _log(run, traceback.format_exc())
+        said = str(error).strip().split("\n")[0][:200]
+        ended = {
+            "state": "failed",
+            "message": f"Training stopped with an error: {type(error).__name__}{': ' if said else ''}{said}",
+            "hint": f"{run.log} has the details.",
+        }
+    return run.set_status(finished=time.time(), pid=None, **ended)
+
+
+def _log(run: Run, text: str) -> None:
+    with contextlib.suppress(OSError), run.log.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+class _Stoppable(Training):
+    """Training that ends between two steps when it is asked to."""
+
+    stop: Stop
+
+    def train_step(self) -> None:
+        if self.stop():
+            raise Cancelled
+        super().train_step()
+
+
+def _train_with_half(run: Run, device: str, stop: Stop, tell: Report) -> dict[str, Any]:
+    """Train; where memory does not suffice, once more with half the batch."""
+    try:
+        return _train(run, device, stop, tell)
+    except (torch.OutOfMemoryError, MemoryError):
+        _log(run, traceback.format_exc())
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+    try:
+        return _train(open_run(run.workspace, run.id), device, stop, tell, halve=True)
+    except torch.OutOfMemoryError:
+        raise UserError(
+            f"There was not enough memory on the {device} device, even with half the batch.",
+            "Choose a smaller size, network or batch.",
+        ) from None
+
+
+def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = False) -> dict[str, Any]:
+    spec = run.spec
+    tell(run.set_status(state="running", started=time.time(), device=device, message="Preparing the images."))
+    images = open_images(run)
+    task = make_task(spec.task, spec.options)
+    squares = images.squares(spec.size or task.side(images.short_side))
+    saved = None if halve else saved_state(run, images.fingerprint)
+    if stop():
+        raise Cancelled
+    message = "Training."
+    if spec.plan is None and spec.steps is None and spec.like is None:
+        tell(run.set_status(message="Measuring how fast this machine is."))
+    plan = plan_for(run, task, squares, device, halve=halve)
+    if halve:
+        message = f"Training with half the batch, {plan.batch}: memory did not suffice for more."
+    training = _Stoppable(
+        task,
+        squares,
+        plan,
+        model=spec.model,
+        seed=spec.seed,
+        device=device,
+        start=None if saved else start_weights(run),
+    )
+    training.stop = stop
+    run.keep_metrics(saved[0] if saved else -1)
+    if saved:
+        training.load_state(saved[1])
+    run = run.set_spec(
+        plan=asdict(training.plan),
+        images_id=images.folder.name,
+        fingerprint=images.fingerprint,
+        count=len(images),
+        labels=len(images.label_counts()),
+        side=squares.shape[-1],
+        view=_view_size(training),
+        classes=training.problem.classes,
+    )
+    tell(
+        run.set_status(
+            steps=plan.steps,
+            step=training.step,
+            classes=training.problem.classes,
+            chance=training.chance,
+            message=message,
+        )
+    )
+    return _follow(run, training, tell)
+
+
+def _follow(run: Run, training: Training, tell: Report) -> dict[str, Any]:
+    """Run the loop and write down what it yields."""
+    wrote = told = time.monotonic()
+    figures: dict[str, Any] = {}
+    try:
+        for metrics in training.run():
+            run.append_metric(asdict(metrics))
+            figures |= _figures(metrics)
+            if metrics.note or training.plan != plan_of(run):
+                run = _replanned(run, training.plan)
+                figures |= {"steps": training.plan.steps}
+            if time.monotonic() - told > STATUS_SECONDS or metrics.step == 1:
+                tell(run.set_status(**figures))
+                told = time.monotonic()
+            if time.monotonic() - wrote > CHECKPOINT_SECONDS:
+                _checkpoint(run, training)
+                wrote = time.monotonic()
+    except Cancelled:
+        run.set_status(**figures | {"step": training.step})
+        if training.step:
+            _checkpoint(run, training)
+        raise
+    _checkpoint(run, training)
+    return {"state": "done", "message": "Done.", "steps": training.plan.steps, **figures}
+
+
+def _view_size(training: Training) -> int:
+    """Side of a view in pixels."""
+    batch = training.problem.make(training.train_rows[:1], seed_for(training.seed, "shape"))
+    return batch.views.shape[-1]
+
+
+def _figures(metrics: Metrics) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        "step": metrics.step,
+        "seconds": metrics.seconds,
+        "loss": metrics.loss,
+        "train_accuracy": metrics.accuracy,
+        "views_per_second": metrics.views_per_second,
+    }
+    if metrics.heldout_accuracy is not None:
+        figures |= {"heldout_accuracy": metrics.heldout_accuracy, "heldout_loss": metrics.heldout_loss}
+    return figures
+
+
+def _replanned(run: Run, plan: Plan) -> Run:
+    earlier = [*run.spec.replans, run.spec.plan or {}]
+    return run.set_spec(plan=asdict(plan), replans=earlier)
+
+
+def _checkpoint(run: Run, training: Training) -> None:
+    network = {k: v.detach().cpu().contiguous() for k, v in training.network.state_dict().items()}
+    state = {k: v.detach().cpu().contiguous() for k, v in training.state().items()}
+    run.save_checkpoint(training.step, {checkpoints.MODEL: save(network), checkpoints.RESUME: save(state)})

@@ -1,0 +1,101 @@
+"""The device a run trains on, and what can make it wait or stop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from filelock import FileLock, Timeout
+
+from sslviz import jobs
+from sslviz.errors import UserError
+from sslviz.runs import Run, Status
+
+Report = Callable[[Status], None]
+WAIT_SECONDS = 0.2
+
+
+class Cancelled(Exception):  # noqa: N818 - no error
+    """Somebody asked the run to stop."""
+
+
+def resolve_device(name: str) -> str:
+    """The device that "auto" or a person's word stands for: "cpu", "cuda:0", "mps".
+
+    Raises `UserError` for one that is not there.
+    """
+    mps = torch.backends.mps.is_available()
+    if name == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    if name == "cpu" or (name == "mps" and mps):
+        return name
+    kind, _, number = name.partition(":")
+    if kind == "cuda" and (not number or number.isdigit()):
+        index = int(number or 0)
+        if torch.cuda.is_available() and index < torch.cuda.device_count():
+            return f"cuda:{index}"
+        raise UserError(f"There is no GPU {name!r} that torch can use here.", "Use --device cpu.")
+    if name == "mps":
+        raise UserError("There is no Apple GPU that torch can use here.", "Use --device cpu.")
+    raise UserError(f"There is no device {name!r}.", "Choose auto, cpu, cuda or mps.")
+
+
+class Stop:
+    """Whether the run was asked to stop: by its flag file, or by SIGTERM or Ctrl-C to this process."""
+
+    def __init__(self, run: Run) -> None:
+        self.flag = run.cancel_flag
+        self.signalled = False
+        self.looked = 0.0
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if not self.signalled and now - self.looked > WAIT_SECONDS:
+            self.looked = now
+            self.signalled = self.flag.exists()
+        return self.signalled
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the signals for as long as the run lasts; a second Ctrl-C ends the process at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def heed(number: int, frame: object) -> None:  # noqa: ARG001
+            if self.signalled and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            self.signalled = True
+
+        before = {number: signal.signal(number, heed) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def hold_device(device: str, run: Run, stop: Stop, tell: Report) -> Iterator[None]:
+    """Hold the device: one run at a time, whoever started it."""
+    lock = FileLock(jobs.device_lock(device), thread_local=False)
+    asked = time.monotonic()
+    told = False
+    while True:
+        try:
+            lock.acquire(timeout=WAIT_SECONDS)
+            break
+        except Timeout:
+            if stop():
+                raise Cancelled from None
+            if not told and time.monotonic() - asked > 0.5:
+                tell(run.set_status(message=f"Waiting for another run to leave the {device} device."))
+                told = True
+    try:
+        yield
+    finally:
+        lock.release()

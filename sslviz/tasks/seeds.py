@@ -38,11 +38,7 @@ def choose_seeds(images: Tensor, count: int, sides: list[int], generator: Genera
     overlaps no other seed.
     """
     windows = _windows(images.shape[-1], sides)
-    # With many more images than seeds a look at some of them is enough.
-    looked_at = torch.randperm(len(images), generator=generator)[: 4 * count]
-    chunks = (looked_at[start : start + 256].to(images.device) for start in range(0, len(looked_at), 256))
-    energy = torch.cat([_energies(images[chunk], windows) for chunk in chunks])
-    left = energy.clone()
+    looked_at, left = _look(images, windows, 4 * count, generator)
     overlap = _overlap(windows)
     rows, picks = [], []
     missing = count
@@ -60,6 +56,23 @@ def choose_seeds(images: Tensor, count: int, sides: list[int], generator: Genera
     order = (looked_at[row] * len(windows) + pick).argsort()  # seeds of an image stand together
     top, left_edge, side = windows[pick[order]].unbind(1)
     return Seeds(looked_at[row[order]], top, left_edge, side)
+
+
+def _look(images: Tensor, windows: Tensor, enough: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Rows of images that are not all flat, int64 (n,), in random order, and their energies, float32 (n, W).
+    Where there are many more images than seeds, `enough` of them will do."""
+    rows, energies, found = [], [], 0
+    order = torch.randperm(len(images), generator=generator)
+    for start in range(0, len(order), 256):
+        chunk = order[start : start + 256]
+        energy = _energies(images[chunk.to(images.device)], windows)
+        usable = energy.any(1)
+        rows.append(chunk[usable])
+        energies.append(energy[usable])
+        found += len(rows[-1])
+        if found >= enough:
+            break
+    return torch.cat(rows), torch.cat(energies)
 
 
 def _windows(full: int, sides: list[int]) -> Tensor:

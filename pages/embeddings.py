@@ -1,5 +1,7 @@
 """Embeddings: the map of a set as a run sees it, nearest neighbours, and the images of a lasso."""
 
+import streamlit as st
+
 from sslviz import runs
 from sslviz.ui import embedding_map, embedding_run, embedding_view, frame
 
@@ -9,6 +11,8 @@ if run is not None and images is not None:
     if len(images) < 2:
         frame.nothing("This set has one image.", "A map needs at least two.", "images", "Add images")
     else:
-        embedding_view.explore(run, images)
-        embedding_map.library()
+        place = st.container()
+        embedding_map.library()  # asked for first: the browser reads it while the map is prepared
+        with place:
+            embedding_view.explore(run, images)
         embedding_view.sheets(images)

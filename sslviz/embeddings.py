@@ -294,13 +294,13 @@ def _folder(run: Run, images: ImageSet, source: Source) -> Path:
     spec = run.spec
     depends: list[Any] = [VERSION, source, images.fingerprint]
     if source != "pixels":
-        depends += [spec.task, spec.options, spec.model, spec.size]
+        depends += [spec.task, spec.options, spec.model, spec.size, spec.side, spec.view]
     if source == "run":
         weights = run.weights()
         manifest = read_json(weights.parent / "manifest.json")
         depends.append(manifest["files"][weights.name]["sha256"])
     if source == "untrained":
-        depends += [spec.seed, run.status().classes]
+        depends += [spec.seed, spec.classes]
     text = json.dumps(depends, sort_keys=True, default=str)
     return settings.load().home / "cache" / "embeddings" / hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -309,15 +309,14 @@ def _features(
     run: Run, images: ImageSet, source: Source, report: Callable[[int, int], None]
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Blocks of a source with their features, float32 (N, D) each, from the first to the last."""
-    from sslviz import features
-    from sslviz.restore import restore
+    from sslviz import features, networks
 
     if source == "pixels":
         yield PIXELS, features.pixels(images.squares(features.PIXEL_SIDE))
         return
-    restored = restore(run, images, trained=source == "run")
-    squares = images.squares(restored.side)
-    yield from features.extract(restored.network, restored.task, squares, report=report).items()
+    network = networks.trained(run) if source == "run" else networks.untrained(run)
+    squares = networks.squares_for(run, images)
+    yield from features.extract(network, networks.task_of(run), squares, report=report).items()
 
 
 def _prune() -> None:

@@ -235,3 +235,23 @@ def test_reading_needs_neither_torch_nor_umap(features: Features) -> None:
         "assert not {'torch', 'umap', 'sklearn', 'streamlit', 'numba'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script, run.id], check=True, timeout=60)
+
+
+def test_a_real_network() -> None:
+    from safetensors.torch import save
+
+    from sslviz.model import build
+
+    images = make_set()
+    network = build("small", 1, 4, 32, seed=9)
+    spec = runs.Spec(task="rotation", images="photos", size=32, side=32, view=32, classes=4)
+    run = runs.create(settings.workspace(), spec)
+    run.save_checkpoint(1, {"model.safetensors": save(network.state_dict())})
+    compute(run)
+    assert embeddings.blocks(run, images) == list(network.encoder.blocks)
+    assert embeddings.blocks(run, images, "pixels") == ["pixels"]
+    trained, untrained = (load(run, source=source, block="block3") for source in ("run", "untrained"))
+    assert trained is not None
+    assert untrained is not None
+    assert trained.features.shape == untrained.features.shape == (COUNT, 4 * 96)
+    assert not np.allclose(trained.features, untrained.features)

@@ -33,6 +33,7 @@ LAYERS = {
     "train": 3,
     "features": 3,
     "networks": 3,
+    "sprites": 3,
     "neighbors": 4,
     "project": 4,
     "probes": 4,

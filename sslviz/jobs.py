@@ -9,6 +9,7 @@ Ctrl-C reaches it. No torch is imported: the server calls this.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -159,6 +160,10 @@ def lower_priority() -> None:
     """Let the server and the person at the machine go first."""
     if hasattr(os, "nice"):
         os.nice(10)
+    # Linux weighs whole sessions against each other, and a job has a session of its own: there the
+    # niceness of the process alone would change nothing.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text("10")
 
 
 # Short jobs

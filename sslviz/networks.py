@@ -31,12 +31,15 @@ def untrained(run: Run) -> Network:
 def trained(run: Run) -> Network:
     """The network of a run with the weights of its newest checkpoint.
 
-    Raises `UserError` where there are none, or where they are of another network.
+    The encoders that come with the package may be without their head, which then stays as it was made.
+    Raises `UserError` where there are no weights, or where they are of another network.
     """
     path = run.weights()
     network = untrained(run)
     try:
-        network.load_state_dict(load_file(path))
+        weights = load_file(path)
+        heads = {name: value for name, value in network.state_dict().items() if name.startswith("head.")}
+        network.load_state_dict(heads | weights if run.bundled else weights)
     except (RuntimeError, SafetensorError, OSError):
         raise UserError(
             f"The weights of run {run.id} do not fit its network.", "It was made by another version."

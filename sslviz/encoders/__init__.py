@@ -1,4 +1,4 @@
-"""Four small encoders, trained by sslviz on its own scenes, so that the first minute has something to look at.
+"""Four small encoders, trained by sslviz on its own scenes, so that there is something to look at at once.
 
-Each is a run folder that `sslviz.runs` lists after one's own runs. `python -m sslviz.encoders` makes them anew.
+Each is a run folder that `sslviz.runs` lists after one's own. `python -m sslviz.encoders` makes them anew.
 """

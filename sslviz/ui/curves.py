@@ -1,6 +1,7 @@
 """Accuracy and loss against the step.
 
-ECharts, because its element stays when a fragment draws it again, and with it the reader's zoom.
+Every chart that Streamlit offers forgets a reader's zoom when its data change (plotly is even made anew,
+while Vega-Lite keeps its element), so the curves can be held still while the training goes on.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ CHANCE = "#8a8f94"
 POINTS = 400
 """Most points of a curve that are sent to the browser."""
 
+HANDLING = "Drag to move, Shift and wheel to zoom, double-click to see all."
+
 Point = dict[str, Any]
 
 
 def draw(run: Run, status: Status) -> None:
     """Both charts side by side, or words where nothing has been measured yet."""
-    points = thin(run.metrics())
+    points = _points(run, status)
     if not points:
-        st.caption("The curve appears with the first measurement, a few seconds into the training.")
+        if not status.finished_state:
+            st.caption("The curve appears with the first measurement, a few seconds into the training.")
         return
     look = looks.TASKS.get(run.spec.task)
     color = look.color if look else CHANCE
@@ -33,22 +37,31 @@ def draw(run: Run, status: Status) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Pretext accuracy**")
-        lines = [
-            _line("training", _values(points, "accuracy", 100), color),
-            _line("held out", _values(points, "heldout_accuracy", 100), HELD_OUT),
-        ]
+        rows = _rows(points, accuracy="training", heldout_accuracy="held out")
         if status.chance is not None:
-            height = round(100 * status.chance, 3)
-            lines.append(_line("chance", [[0, height], [end, height]], CHANCE))
-        alt = f"Held-out accuracy {_said(status.heldout_accuracy)}, chance {_said(status.chance)}"
-        _chart(lines, end, "{value} %", f"accuracy_{run.id}", alt)
+            rows += [{"step": x, "value": status.chance, "curve": "chance"} for x in (0, end)]
+        alt = "Accuracy in training and on held-out images against the step, above the line of chance"
+        _chart(rows, end, color, "~%", f"accuracy_{run.id}", alt)
     with right:
         st.markdown("**Loss**")
-        lines = [
-            _line("training", _values(points, "loss"), color),
-            _line("held out", _values(points, "heldout_loss"), HELD_OUT),
-        ]
-        _chart(lines, end, "{value}", f"loss_{run.id}", f"Training loss {points[-1].get('loss')}")
+        rows = _rows(points, loss="training", heldout_loss="held out")
+        _chart(rows, end, color, "~g", f"loss_{run.id}", "Loss against the step")
+    live = not status.finished_state
+    hold = "To look closer without losing the place at the next tick. "
+    if live:
+        st.toggle("Hold the curves still", key=f"hold_{run.id}", help=hold + HANDLING)
+    else:
+        st.caption(HANDLING)
+
+
+def _points(run: Run, status: Status) -> list[Point]:
+    """The points to draw: the newest, or those that are held still."""
+    held = f"held_{run.id}"
+    if status.finished_state or not st.session_state.get(f"hold_{run.id}"):
+        st.session_state.pop(held, None)
+        return thin(run.metrics())
+    points: list[Point] = st.session_state.setdefault(held, thin(run.metrics()))
+    return points
 
 
 def thin(points: list[Point]) -> list[Point]:
@@ -62,47 +75,59 @@ def thin(points: list[Point]) -> list[Point]:
     ]
 
 
-def _said(value: float | None) -> str:
-    return "not measured yet" if value is None else f"{value:.1%}"
-
-
-def _values(points: list[Point], field: str, scale: float = 1) -> list[list[float]]:
+def _rows(points: list[Point], **fields: str) -> list[Point]:
+    """One row a value: step, value, and the name of its curve."""
     return [
-        [point["step"], round(point[field] * scale, 4)] for point in points if point.get(field) is not None
+        {"step": point["step"], "value": point[field], "curve": curve}
+        for field, curve in fields.items()
+        for point in points
+        if isinstance(point.get(field), int | float)
     ]
 
 
-def _line(name: str, data: list[list[float]], color: str) -> dict[str, Any]:
-    style: dict[str, Any] = {"width": 2.5 if name == "held out" else 1.5}
-    if name == "chance":
-        style["type"] = "dashed"
-    return {
-        "name": name,
-        "type": "line",
-        "data": data,
-        "color": color,
-        "lineStyle": style,
-        "showSymbol": name == "held out",
-        "symbolSize": 6,
-    }
-
-
-def _chart(lines: list[dict[str, Any]], end: int, unit: str, key: str, alt: str) -> None:
-    chart = {
-        "animation": False,
-        "grid": {"left": 8, "right": 16, "top": 36, "bottom": 24, "containLabel": True},
-        "legend": {"top": 0, "left": 0, "icon": "roundRect", "itemWidth": 14, "itemHeight": 4},
-        "tooltip": {"trigger": "axis"},
-        "xAxis": {
-            "type": "value",
-            "name": "step",
-            "nameLocation": "middle",
-            "nameGap": 24,
-            "min": 0,
-            "max": end,
+def _chart(rows: list[Point], end: int, color: str, form: str, key: str, alt: str) -> None:
+    names = ["training", "held out", "chance"]
+    colors = {"domain": names, "range": [color, HELD_OUT, CHANCE]}
+    shown = sorted({row["curve"] for row in rows}, key=names.index)
+    x = {"field": "step", "type": "quantitative", "title": "step", "scale": {"domain": [0, end]}}
+    y = {"field": "value", "type": "quantitative", "title": None, "axis": {"format": form}}
+    legend = {"orient": "top", "title": None, "values": shown}
+    curve = {"field": "curve", "type": "nominal", "scale": colors, "legend": legend}
+    is_held_out = "datum.curve == 'held out'"
+    lines = {
+        "mark": {"type": "line", "interpolate": "linear", "clip": True},
+        "encoding": {
+            "x": x,
+            "y": y,
+            "color": curve,
+            "strokeDash": {
+                "condition": {"test": "datum.curve == 'chance'", "value": [5, 4]},
+                "value": [1, 0],
+            },
+            "strokeWidth": {"condition": {"test": is_held_out, "value": 2.5}, "value": 1.5},
         },
-        "yAxis": {"type": "value", "min": 0, "axisLabel": {"formatter": unit}},
-        "dataZoom": [{"type": "inside", "zoomOnMouseWheel": "ctrl", "moveOnMouseWheel": False}],
-        "series": lines,
+        # The wheel alone scrolls the page.
+        "params": [
+            {
+                "name": "view",
+                "select": {"type": "interval", "zoom": "wheel![event.shiftKey]"},
+                "bind": "scales",
+            }
+        ],
     }
-    st.echarts_chart(chart, key=key, height=280, alt=alt)
+    dots = {
+        "mark": {"type": "point", "filled": True, "size": 40, "clip": True, "tooltip": True},
+        "encoding": {
+            "x": x,
+            "y": y,
+            "color": curve,
+            # The points of the other curves are there for the pointer only.
+            "opacity": {"condition": {"test": is_held_out, "value": 1}, "value": 0},
+        },
+    }
+    st.vega_lite_chart(rows_table(rows), {"layer": [lines, dots], "height": 280}, key=key, alt=alt)
+
+
+def rows_table(rows: list[Point]) -> dict[str, list[Any]]:
+    """Rows as columns."""
+    return {name: [row[name] for row in rows] for name in ("step", "value", "curve")}

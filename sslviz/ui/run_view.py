@@ -23,7 +23,7 @@ def percent(value: float | None) -> str:
     """A fraction as people read it; a dash where there is none."""
     if value is None:
         return "–"
-    return f"{value:.1%}" if value < 0.1 else f"{value:.0%}"
+    return f"{value:.1%}".replace(".0%", "%")
 
 
 def duration(seconds: float) -> str:
@@ -45,7 +45,7 @@ def sentence(run: Run, status: Status) -> str:
     words = {"failed": "It failed", "cancelled": "Stopped", "lost": "It stopped unexpectedly"}
     start = words.get(status.state, "It cannot be read")
     message = status.message.rstrip(".")
-    if message.lower() in ("", "cancelled") or message.lower().startswith(start.lower()):
+    if status.state == "cancelled" or not message or message.lower().startswith(start.lower()):
         return f"{start} at step {status.step}. {pictures.literal(status.hint, 300)}"
     return f"{start}: {pictures.literal(message, 400)}. {pictures.literal(status.hint, 300)}"
 

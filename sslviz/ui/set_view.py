@@ -14,7 +14,8 @@ PAGE = 60
 
 
 def draw() -> None:
-    """The current set."""
+    """The current set, and what cannot be read."""
+    _broken()
     images = frame.open_current()
     if images is None:
         return
@@ -120,6 +121,16 @@ def _menu(images: ImageSet) -> None:
                 st.rerun()
         if st.button("Delete", icon=":material/delete:", key="delete_set"):
             _confirm(images)
+
+
+def _broken() -> None:
+    """Sets that cannot be opened, each with its reason and a way to be rid of it."""
+    for summary in imagesets.names(frame.workspace()):
+        if summary.problem:
+            st.warning(pictures.literal(summary.problem, 300), icon=":material/broken_image:")
+            if st.button("Delete the unreadable set", key=f"broken_{summary.name}", icon=":material/delete:"):
+                imagesets.delete(frame.workspace(), summary.name)
+                st.rerun()
 
 
 @st.dialog("Delete this set?")

@@ -159,7 +159,7 @@ def _import_path() -> list[str]:
 def lower_priority() -> None:
     """Let the server and the person at the machine go first."""
     if hasattr(os, "nice"):
-        os.nice(10)
+        os.nice(5)
     # Linux weighs whole sessions against each other, and a job has a session of its own: there the
     # niceness of the process alone would change nothing.
     with contextlib.suppress(OSError):

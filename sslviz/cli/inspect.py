@@ -124,7 +124,7 @@ def neighbors(
     progress = Progress("Looking")
     row, extra = _asked(run, chosen, image)
     try:
-        block, found = _features(run, chosen, block, device, progress, extra)
+        _, found = _features(run, chosen, block, device, progress, extra)
     finally:
         progress.close()
     query = found[row : row + 1] if row is not None else found[-1:]
@@ -133,13 +133,10 @@ def neighbors(
     pairs = [
         (int(i), float(s)) for i, s in zip(indices[0], np.clip(similarity[0], -1, 1), strict=True) if i != row
     ]
-    shown: list[dict[str, Any]] = [
-        {"id": chosen.ids[i], "name": chosen.names[i], "label": chosen.labels[i], "similarity": s}
-        for i, s in pairs[:k]
-    ]
+    shown = [{"id": chosen.ids[i], "name": chosen.names[i], "similarity": s} for i, s in pairs[:k]]
     rows = [("similarity", "id", "label", "name")]
-    rows += [(f"{one['similarity']:.3f}", one["id"], one["label"] or "–", one["name"]) for one in shown]
-    emit({"run": run.id, "block": block, "neighbors": shown}, as_json, table(rows))
+    rows += [(f"{s:.3f}", chosen.ids[i], chosen.labels[i] or "–", chosen.names[i]) for i, s in pairs[:k]]
+    emit({"neighbors": shown}, as_json, table(rows))
 
 
 def _images(text: str) -> ImageSet:
@@ -212,6 +209,9 @@ def _asked(run: Run, images: ImageSet, image: str) -> tuple[int | None, NDArray[
         return images.ids.index(image), None
     if image in images.names:
         return images.names.index(image), None
+    ends = [row for row, name in enumerate(images.names) if name.endswith(f"/{image}")]
+    if len(ends) == 1:
+        return ends[0], None
     path = Path(image)
     if not path.is_file():
         raise UserError(

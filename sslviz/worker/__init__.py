@@ -172,8 +172,9 @@ KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
 
 def spare() -> None:
     """Be ready, then train the one run whose folder is read from standard input."""
-    from sslviz.worker import training  # noqa: F401 - this is what takes the time
+    from sslviz.worker import training
 
+    training.warm_up()
     line = sys.stdin.readline().strip()
     if line:
         _train(Path(line))

@@ -25,6 +25,13 @@ CHECKPOINT_SECONDS = 10.0
 STATUS_SECONDS = 1.0
 
 
+def warm_up() -> None:
+    """Take a step on noise: torch imports and chooses things at its first one that take seconds."""
+    noise = torch.randint(0, 256, (4, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    plan = Plan(steps=1, batch=2, lr=1e-3, weight_decay=0.0)
+    Training(make_task("rotation", {}), noise.to(torch.uint8), plan).train_step()
+
+
 def work_run(run: Run, report: Report | None = None) -> Status:
     """Train `run` until it is done, cancelled or has failed; returns how it ended. It never raises for what
     goes wrong with the run itself, only `UserError` where another process is at work on it.
@@ -119,6 +126,7 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
     tell(run.set_status(state="running", started=time.time(), device=device, message="Preparing the images."))
     images = open_images(run)
     task = make_task(spec.task, spec.options)
+    task.check_sides([min(entry.width, entry.height) for entry in images.entries])
     squares = images.squares(spec.size or task.side(images.short_side))
     saved = None if halve else saved_state(run, images.fingerprint)
     if stop():

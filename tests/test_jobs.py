@@ -1,0 +1,225 @@
+"""The queue and short jobs: each thing is done once, whoever dies."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from small_runs import end_all, make_run, make_set, pictures, python, wait_for
+
+from sslviz import images, imagesets, jobs, runs, settings, supervisor
+from sslviz.errors import UserError
+from sslviz.runs import Run, Spec
+from sslviz.supervisor import Supervisor
+
+
+@pytest.fixture(autouse=True)
+def short_linger(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[None]:
+    monkeypatch.setenv("SSLVIZ_LINGER_SECONDS", "0.5")
+    yield
+    # Nothing that a test started outlives it.
+    end_all()
+    for run in runs.listing(settings.workspace()):
+        if not run.bundled:
+            run.cancel()
+    wait_for(lambda: not runs.is_held(jobs.supervisor_lock()))
+
+
+def queued(name: str = "x") -> Run:
+    return runs.create(settings.workspace(), Spec(task="rotation", images=name))
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No supervisor is started."""
+    monkeypatch.setattr(jobs, "start_supervisor", lambda: None)
+
+
+def test_first_come_first_served_and_twice_is_once(nobody: None) -> None:
+    first, second, third = queued(), queued(), queued()
+    for run in (third, first, third, second, first):
+        jobs.submit(run)
+    assert [jobs.place(run) for run in (third, first, second)] == [0, 1, 2]
+    assert len(jobs.tickets()) == 3
+
+
+def test_claims_are_exclusive_and_one_a_device(nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    process = subprocess.Popen(["true"])
+    process.wait()
+
+    def begin(self: Supervisor, run: Run) -> subprocess.Popen[bytes]:
+        begun.append(run.id)
+        return process  # type: ignore[return-value]
+
+    monkeypatch.setattr(Supervisor, "begin", begin)
+    waiting = [queued() for _ in range(6)]
+    for run in waiting:
+        jobs.submit(run)
+    two = [Supervisor(), Supervisor()]
+    for one in two:
+        one.claim()
+        one.claim()
+    assert begun == [waiting[0].id, waiting[1].id]  # each its own, no ticket twice
+    for _ in range(12):
+        for one in two:
+            for working in one.working:
+                working.run.set_status(state="done")
+            one.reap()
+            one.claim()
+    assert begun == [run.id for run in waiting]
+    assert not list((settings.load().home / "running").iterdir())
+
+
+def test_a_cancelled_ticket_is_not_started(nobody: None) -> None:
+    run = queued()
+    jobs.submit(run)
+    run.cancel()
+    assert run.status().state == "cancelled"
+    one = Supervisor()
+    one.claim()
+    assert one.working == []
+    assert jobs.tickets() == []
+
+
+def test_tickets_of_damaged_or_deleted_runs_are_dropped(nobody: None) -> None:
+    gone, damaged = queued(), queued()
+    jobs.submit(gone)
+    jobs.submit(damaged)
+    shutil.rmtree(gone.folder)
+    (damaged.folder / "spec.json").write_text("{")
+    (settings.load().home / "queue" / "00-torn").write_text('{"fol')
+    one = Supervisor()
+    one.claim()
+    assert (one.working, jobs.tickets()) == ([], [])
+
+
+def test_a_new_supervisor_adopts_runs_at_work_and_starts_those_that_never_began(nobody: None) -> None:
+    at_work, never_began, lost = queued(), queued(), queued()
+    for run in (at_work, never_began, lost):
+        jobs.submit(run)
+    claimed = settings.load().home / "running"
+    claimed.mkdir()
+    for ticket in jobs.tickets():
+        ticket.rename(claimed / ticket.name)
+    lost.set_status(state="running")
+    with FileLock(at_work.lock):
+        at_work.set_status(state="running")
+        one = Supervisor()
+        one.adopt()
+        assert [working.run.id for working in one.working] == [at_work.id]
+        assert jobs.place(never_began) == 0
+        assert lost.status().state == "lost"
+        one.claim()
+        assert len(one.working) == 1  # the device is taken
+    one.reap()
+    assert one.working == []
+
+
+def test_a_run_that_does_not_heed_is_ended(nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSLVIZ_CANCEL_SECONDS", "1")
+    run = queued()
+    code = (
+        "import signal, sys, time; from filelock import FileLock; "
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); lock = FileLock(sys.argv[1]); lock.acquire(); "
+        "time.sleep(90)"
+    )
+    process = python(code, str(run.lock))
+    wait_for(lambda: runs.is_held(run.lock))
+    run.set_status(state="running", pid=process.pid)
+    one = Supervisor()
+    one.working.append(supervisor.Working(one.home / "running" / "t", run, process))  # type: ignore[arg-type]
+    run.cancel()
+    assert run.status().state == "running"
+
+    def ended() -> bool:
+        one.reap()
+        return not one.working
+
+    wait_for(ended)
+    assert process.wait() == -signal.SIGKILL
+    assert run.status().state == "cancelled"
+
+
+def test_two_servers_start_one_supervisor_and_it_leaves() -> None:
+    code = (
+        "import time; from sslviz import jobs; lock = jobs.serve(); print('up', flush=True); time.sleep(90)"
+    )
+    servers = [python(code), python(code)]
+    wait_for(lambda: runs.is_held(jobs.supervisor_lock()))
+    wait_for(lambda: len(list((settings.load().home / "locks" / "servers").glob("*"))) == 2)
+    assert jobs.server_lives()
+    for server in servers:
+        server.kill()
+        server.wait()
+    assert not jobs.server_lives()
+    wait_for(lambda: not runs.is_held(jobs.supervisor_lock()))
+
+
+def test_submitted_runs_are_trained_once_though_the_server_is_killed() -> None:
+    chosen = make_set()
+    waiting = [make_run(chosen, steps=2) for _ in range(2)]
+    code = (
+        "import sys, time; from sslviz import jobs, runs, settings; lock = jobs.serve(); "
+        "[jobs.submit(runs.open_run(settings.workspace(), i)) for i in sys.argv[1:]]; time.sleep(90)"
+    )
+    servers = [python(code, *(run.id for run in waiting)) for _ in range(2)]
+    wait_for(lambda: any(runs.is_held(run.lock) for run in waiting))
+    for server in servers:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    wait_for(lambda: all(run.status().state == "done" for run in waiting), 150)
+    for run in waiting:
+        assert [point["step"] for point in run.metrics()] == [1, 2]
+    assert jobs.tickets() == []
+
+
+def test_a_short_job_runs_once_and_leaves_its_result(tmp_path: Path) -> None:
+    staged = settings.load().home / "staging" / "upload"
+    staged.mkdir(parents=True)
+    for number, pixels in enumerate(pictures(3, 48)):
+        (staged / f"{number:06d}").write_bytes(images.encode_jpeg(pixels))
+    (staged / "000003").write_bytes(b"not an image")
+    (staged / "names.json").write_text('{"names": ["a.jpg", "../b.jpg", "c.jpg", "d.jpg"]}')
+    arguments = {"workspace": str(settings.workspace()), "set": "mine", "staging": str(staged)}
+    job = jobs.start("ingest", arguments)
+    assert jobs.start("ingest", arguments) == job == jobs.find(job.id)
+    wait_for(lambda: job.status().state not in ("queued", "running"))
+    status = job.status()
+    assert status.state == "done", status
+    assert status.result is not None
+    assert (status.result["added"], len(status.result["skipped"])) == (3, 1)
+    assert imagesets.open_set(settings.workspace(), "mine").names == ["a.jpg", "../b.jpg", "c.jpg"]
+    assert not staged.exists()
+    assert jobs.start("ingest", arguments).status().state == "done"
+    wait_for(lambda: not runs.is_held(job.lock))
+    again = jobs.start("ingest", arguments, again=True)
+    wait_for(lambda: again.status().state not in ("queued", "running"))
+    assert (again.status().state, again.status().error) == ("failed", "The uploaded files are gone.")
+
+
+def test_a_job_whose_process_is_gone_has_failed() -> None:
+    folder = settings.load().home / "jobs" / ("0" * 12)
+    folder.mkdir(parents=True)
+    job = jobs.Job(folder)
+    assert job.status().state == "failed"  # nothing there
+    (folder / "status.json").write_text("{}")
+    with FileLock(job.lock):
+        job.set_status(state="running")
+        assert job.status().state == "running"
+    assert job.status().state == "failed"
+    assert "unexpectedly" in job.status().error
+    job.set_status(state="queued")
+    assert job.status().state == "queued"
+    job.set_status(state="queued", updated=time.time() - 3600)
+    assert job.status().state == "failed"
+    for text in ("../x", "0" * 12, "", "f" * 12):
+        with pytest.raises(UserError, match="no job"):
+            jobs.find(text)

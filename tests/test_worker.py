@@ -1,0 +1,262 @@
+"""The worker: a run ends as it should whatever happens to it, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from small_runs import curve, end_all, make_run, make_set, wait_for, worker
+
+from sslviz import networks, runs, settings, train
+from sslviz.imagesets import ImageSet
+from sslviz.jobs import device_lock
+from sslviz.train import Metrics, Training
+from sslviz.worker import training as glue
+from sslviz.worker import work_run
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(train, "HELDOUT", 16)
+    monkeypatch.setattr(train, "GLANCE", 16)
+    yield
+    end_all()
+
+
+@pytest.fixture
+def images() -> ImageSet:
+    return make_set()
+
+
+def test_a_run_leaves_metrics_weights_and_a_status(images: ImageSet) -> None:
+    run = make_run(images)
+    told: list[str] = []
+    status = work_run(run, lambda status: told.append(status.state))
+    assert (status.state, status.step, status.steps, status.classes, status.chance) == ("done", 6, 6, 4, 0.25)
+    assert status.heldout_accuracy is not None
+    assert told[0] == "queued"
+    assert {"running", "done"} <= set(told)
+    assert [point["step"] for point in run.metrics()] == [1, 2, 3, 4, 5, 6]
+    again = runs.open_run(settings.workspace(), run.id)
+    assert again.spec.plan is not None
+    assert (again.spec.plan["steps"], again.spec.side, again.spec.classes) == (6, 16, 4)
+    assert not runs.is_held(run.lock)
+    network = networks.trained(again)
+    before = networks.untrained(again)
+    changed = [k for k, v in network.state_dict().items() if not torch.equal(v, before.state_dict()[k])]
+    assert any(name.startswith("encoder.") for name in changed)
+
+
+def test_the_same_steps_and_a_replayed_plan_give_the_same_metrics(images: ImageSet) -> None:
+    first, second, other = make_run(images), make_run(images), make_run(images, seed=1)
+    for run in (first, second, other):
+        work_run(run)
+    replay = make_run(images, steps=None, batch=None, precision=None, threads=None, like=first.id)
+    work_run(replay)
+    assert curve(first) == curve(second) == curve(replay)
+    assert curve(first) != curve(other)
+
+
+def test_starting_from_a_run_takes_its_weights(images: ImageSet) -> None:
+    parent = make_run(images)
+    work_run(parent)
+    child = make_run(images, start=parent.id, seed=5, steps=1, lr=1e-9)
+    work_run(child)
+    weights = dict(networks.trained(runs.open_run(child.workspace, parent.id)).named_parameters())
+    for name, value in networks.trained(runs.open_run(child.workspace, child.id)).named_parameters():
+        assert torch.allclose(value, weights[name], atol=1e-5), name
+    stranger = make_run(images, start=parent.id, model="nin")
+    assert work_run(stranger).state == "failed"
+    assert "network 'small'" in stranger.status().message
+
+
+class Killed(BaseException):
+    """What kill -9 looks like from within: nothing is tidied up."""
+
+
+def _stop_at(step: int, monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
+    whole = Training.train_step
+
+    def train_step(self: Training) -> None:
+        whole(self)
+        if self.step == step:
+            act()
+
+    monkeypatch.setattr(Training, "train_step", train_step)
+
+
+@pytest.mark.parametrize("every", [0.0, 1e9], ids=["from a checkpoint", "from the beginning"])
+def test_a_killed_run_is_lost_and_resumes_as_if_nothing_had_been(
+    images: ImageSet, monkeypatch: pytest.MonkeyPatch, every: float
+) -> None:
+    whole = make_run(images)
+    work_run(whole)
+    run = make_run(images)
+    monkeypatch.setattr(glue, "CHECKPOINT_SECONDS", every)
+
+    def kill() -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        _stop_at(4, patch, kill)
+        with pytest.raises(Killed):
+            work_run(run)
+    assert run.status().state == "lost"
+    assert [step for step, _ in run.checkpoints()][:1] == ([3] if every == 0 else [])
+    assert work_run(runs.open_run(run.workspace, run.id)).state == "done"
+    assert curve(run) == curve(whole)
+
+
+def test_a_cancelled_run_keeps_its_last_step_and_resumes(
+    images: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make_run(images)
+    work_run(whole)
+    run = make_run(images)
+    monkeypatch.setattr("sslviz.worker.waiting.WAIT_SECONDS", 0.0)
+    with monkeypatch.context() as patch:
+        _stop_at(3, patch, run.cancel_flag.touch)
+        assert work_run(run).state == "cancelled"
+    assert "step 3" in run.status().message
+    assert [step for step, _ in run.checkpoints()] == [3]
+    assert not run.cancel_flag.exists()
+    work_run(runs.open_run(run.workspace, run.id))
+    assert curve(run) == curve(whole)
+
+
+def test_ctrl_c_cancels_and_the_handlers_are_given_back(
+    images: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    _stop_at(2, monkeypatch, lambda: os.kill(os.getpid(), signal.SIGINT))
+    run = make_run(images)
+    assert work_run(run).state == "cancelled"
+    assert run.read_status().step == 2
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_out_of_memory_is_tried_once_more_with_half_the_batch(
+    images: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Training.train_step
+
+    def hungry(self: Training) -> None:
+        if self.plan.batch > limit:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        whole(self)
+
+    monkeypatch.setattr(Training, "train_step", hungry)
+    limit = 2
+    messages: list[str] = []
+    run = make_run(images)
+    assert work_run(run, lambda status: messages.append(status.message)).state == "done"
+    assert any("half the batch" in message for message in messages)
+    assert runs.open_run(run.workspace, run.id).spec.plan["batch"] == 2  # type: ignore[index]
+    limit = 0
+    status = work_run(make_run(images))
+    assert status.state == "failed"
+    assert "even with half" in status.message
+
+
+def test_a_failure_is_a_sentence_with_the_traceback_in_the_log(
+    images: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Training) -> Iterator[Metrics]:
+        raise ZeroDivisionError("by zero")
+        yield
+
+    monkeypatch.setattr(Training, "run", broken)
+    run = make_run(images)
+    status = work_run(run)
+    assert status.state == "failed"
+    assert "ZeroDivisionError: by zero" in status.message
+    assert "Traceback" in run.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"device": "cuda"}, "no GPU" if not torch.cuda.is_available() else ""),
+        ({"device": "abacus"}, "no device 'abacus'"),
+        ({"task": "crystal-ball"}, "no task"),
+        ({"options": {"gap": 1}}, "no option 'gap'"),
+        ({"model": "brain"}, "no network"),
+        ({"images": "gone", "images_id": ""}, "is gone"),
+        ({"start": "nobody000000"}, "no run"),
+        ({"lr": 1e30}, "learning rate"),
+    ],
+)
+def test_what_the_user_got_wrong_is_a_sentence(
+    images: ImageSet, change: dict[str, Any], sentence: str
+) -> None:
+    if not sentence:
+        pytest.skip("there is a GPU")
+    status = work_run(make_run(images, **change))
+    assert status.state == "failed"
+    assert sentence in f"{status.message} {status.hint}"
+
+
+def test_a_renamed_set_is_found_and_a_changed_one_is_not_resumed(images: ImageSet) -> None:
+    run = make_run(images)
+    images.rename("other name")
+    assert work_run(run).state == "done"
+    run.set_status(state="cancelled")
+    images.remove([images.ids[0]])
+    status = work_run(runs.open_run(run.workspace, run.id))
+    assert status.state == "failed"
+    assert "have changed" in status.message
+
+
+def test_a_damaged_checkpoint_is_passed_over(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(glue, "CHECKPOINT_SECONDS", 0.0)
+    whole = make_run(images)
+    work_run(whole)
+    newest, older = [path for _, path in whole.checkpoints()]
+    data = bytearray((newest / "resume.safetensors").read_bytes())
+    data[-5] ^= 1
+    (newest / "resume.safetensors").write_bytes(data)
+    before = curve(whole)
+    whole.set_status(state="running")
+    assert whole.weights().parent == older
+    work_run(runs.open_run(whole.workspace, whole.id))
+    assert curve(whole) == before
+
+
+def test_a_device_is_waited_for_and_one_can_stop_waiting(images: ImageSet) -> None:
+    from filelock import FileLock
+
+    run = make_run(images)
+    told: list[str] = []
+
+    def report(status: runs.Status) -> None:
+        told.append(status.message)
+        if "Waiting" in status.message:
+            run.cancel_flag.touch()
+
+    with FileLock(device_lock("cpu")):
+        assert work_run(run, report).state == "cancelled"
+    assert any("another run" in message for message in told)
+
+
+def test_kill_9_and_sigterm_of_a_real_worker(images: ImageSet) -> None:
+    killed, terminated = make_run(images, steps=100_000), make_run(images, steps=100_000)
+    first = worker(killed)
+    wait_for(lambda: killed.status().step >= 1)
+    second = worker(terminated)  # imports while the first one trains, and then waits for the device
+    assert killed.status().state == "running"
+    wait_for(lambda: terminated.status().pid)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert killed.status().state == "lost"
+    assert killed.metrics()[0]["step"] == 1
+    wait_for(lambda: terminated.status().step >= 1)
+    second.terminate()
+    assert second.wait(90) == 0
+    status = terminated.status()
+    assert status.state == "cancelled"
+    assert [step for step, _ in terminated.checkpoints()] == [status.step]
+    assert status.loss is not None

@@ -16,7 +16,8 @@ def over(run: runs.Run) -> None:
         if status.state in ("done", "cancelled") and st.button(
             "See the map", icon=":material/scatter_plot:", type="primary"
         ):
-            st.switch_page("pages/embeddings.py", query_params={"run": run.id, "images": run.spec.images})
+            frame.turn_to(run.spec.images)
+            st.switch_page("pages/embeddings.py", query_params={"run": run.id})
         if status.state in ("done", "cancelled") and st.button(
             "Train another minute", icon=":material/more_time:"
         ):

@@ -5,6 +5,7 @@ import streamlit as st
 from sslviz import runs
 from sslviz.ui import embedding_map, embedding_run, embedding_view, frame
 
+frame.require()
 run = embedding_run.choose(runs.listing(frame.workspace()))
 images = frame.open_current() if run is not None else None
 if run is not None and images is not None:

@@ -1,0 +1,159 @@
+"""The whole path in Chromium: own images in, a task's views, training, the map, the neighbours."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sslviz import archives, images, runs, scenes, settings
+
+if TYPE_CHECKING:
+    from conftest import Server
+    from playwright.sync_api import Browser, Page
+
+IMAGES = 36
+PAGES = ("", "images", "rotation", "exemplar", "jigsaw", "location", "train", "runs", "embeddings")
+SECONDS = 90_000  # a deadline, in milliseconds, for two busy cores
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def photographs() -> bytes:
+    """A zip of pictures in two folders, whose names become labels."""
+    drawn = [scenes.scene(number) for number in range(IMAGES)]
+    return archives.pack(
+        (f"{('first', 'second')[number % 2]}/{number}.jpg", images.encode_jpeg(scene.pixels))
+        for number, scene in enumerate(drawn)
+    )
+
+
+def settled(page: Page) -> None:
+    """Wait until the page's script has run and nothing has gone wrong."""
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=SECONDS)
+    assert page.locator('[data-testid="stException"]').count() == 0
+
+
+def step(page: Page) -> int:
+    """Steps that the run on the page has taken, by its progress bar; -1 once the bar is gone."""
+    found = re.search(r"Step ([\d,]+) of", page.inner_text('[data-testid="stMain"]'))
+    return int(found[1].replace(",", "")) if found else -1
+
+
+def moves(page: Page, beyond: int) -> None:
+    """Wait until the run has passed a step, or is over."""
+    page.wait_for_function(
+        """beyond => {
+            const text = document.querySelector('[data-testid="stMain"]').innerText;
+            const step = /Step ([\\d,]+) of/.exec(text);
+            return step ? +step[1].replaceAll(',', '') > beyond : text.includes('held-out questions right');
+        }""",
+        arg=beyond,
+        timeout=SECONDS,
+    )
+
+
+def test_from_own_images_to_their_neighbours(browser: Browser, server: Server, photographs: bytes) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    hosts: set[str] = set()
+    page.on("request", lambda r: hosts.add(r.url.split("/")[2]) if r.url.startswith(("http", "ws")) else None)
+
+    # Own images in, by upload.
+    page.goto(f"{server.url}/images")
+    page.locator('input[type="file"]').first.set_input_files(
+        {"name": "holiday.zip", "mimeType": "application/zip", "buffer": photographs}
+    )
+    page.get_by_text(f"{IMAGES} added").wait_for(timeout=SECONDS)
+
+    # What a task does to them, as the network gets it.
+    page.get_by_role("link", name="Rotation").first.click()
+    page.get_by_text("turned 90° left").first.wait_for(timeout=SECONDS)
+    settled(page)
+
+    # Train, and watch the curve move.
+    page.get_by_role("link", name="Train", exact=True).first.click()
+    minutes = page.get_by_role("spinbutton", name="Minutes")
+    minutes.wait_for(timeout=SECONDS)
+    minutes.fill("0.4")
+    minutes.press("Enter")
+    page.get_by_text("--minutes 0.4").first.wait_for(timeout=SECONDS)
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_url(re.compile(r"run=[0-9a-z]{12}"), timeout=SECONDS)
+    page.locator('[data-testid="stVegaLiteChart"]').first.wait_for(timeout=SECONDS)
+    before = step(page)
+    moves(page, beyond=max(0, before))
+
+    # F5 keeps the run.
+    address = page.url
+    seen = step(page)
+    page.reload()
+    page.locator('[data-testid="stVegaLiteChart"]').first.wait_for(timeout=SECONDS)
+    assert page.url == address
+    now = step(page)
+    assert now == -1 or now >= seen
+    page.get_by_role("button", name="See the map").wait_for(timeout=2 * SECONDS)
+    assert "chance" in page.inner_text('[data-testid="stMain"]').lower()
+
+    # The map: a thumbnail under the pointer, neighbours at a click.
+    page.get_by_role("button", name="See the map").click()
+    page.wait_for_selector('.em[data-state="ready"]', timeout=2 * SECONDS)
+    x, y = page.evaluate(
+        """() => {
+            const plot = document.querySelector('.em-plot'), { xaxis, yaxis } = plot._fullLayout;
+            const box = plot.getBoundingClientRect(), { x, y } = plot.data[0];
+            return [box.x + xaxis._offset + xaxis.l2p(x[0]), box.y + yaxis._offset + yaxis.l2p(y[0])];
+        }"""
+    )
+    page.mouse.move(x - 4, y - 3)
+    page.mouse.move(x, y, steps=4)
+    page.wait_for_selector(".em-card[data-shown]", timeout=SECONDS)
+    page.mouse.click(x, y)
+    page.get_by_text("Nearest neighbours").first.wait_for(timeout=SECONDS)
+    page.get_by_text("Raw pixels").nth(1).wait_for(timeout=SECONDS)
+    assert hosts == {server.url.removeprefix("http://")}
+    page.close()
+
+
+def test_a_run_outlives_the_server(browser: Browser, server: Server, photographs: bytes) -> None:
+    folder = server.home / "holiday.zip"
+    folder.write_bytes(photographs)
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(f"{server.url}/images")
+    page.locator('input[type="file"]').first.set_input_files(str(folder))
+    page.get_by_text(f"{IMAGES} added").wait_for(timeout=SECONDS)
+    page.get_by_role("link", name="Train", exact=True).first.click()
+    page.get_by_role("button", name="Start training").wait_for(timeout=SECONDS)
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_url(re.compile(r"run=[0-9a-z]{12}"), timeout=SECONDS)
+    moves(page, beyond=0)
+    run = runs.open_run(settings.workspace(), "latest")
+
+    server.kill()
+    at = run.status().step
+    assert run.status().state == "running"
+    server.start()
+    page.goto(f"{server.url}/train?run={run.id}")
+    moves(page, beyond=at)
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Resume").wait_for(timeout=SECONDS)
+    assert run.status().state == "cancelled"
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_on_a_telephone(browser: Browser, server: Server, photographs: bytes, scheme: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(f"{server.url}/images")
+    page.locator('input[type="file"]').first.set_input_files(
+        {"name": "holiday.zip", "mimeType": "application/zip", "buffer": photographs}
+    )
+    page.get_by_text(f"{IMAGES} added").wait_for(timeout=SECONDS)
+    for name in PAGES:
+        page.goto(f"{server.url}/{name}")
+        page.locator("h1").first.wait_for(timeout=SECONDS)
+        settled(page)
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= 390, name
+    context.close()

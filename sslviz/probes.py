@@ -37,9 +37,12 @@ def evaluate(
 ) -> dict[str, Any]:
     """kNN accuracy of every block of a run on `queries`, with `memory` as what is known.
 
-    Without `memory`, `queries` is split, four fifths to one, alike within each label. Returns the object
-    that `sslviz evaluate --json` prints. Raises `UserError` where labels are missing.
+    Without `memory`, or where it holds nothing but queries, `queries` is split, four fifths to one, alike
+    within each label. An image that is in both is not in the memory. Returns what `sslviz evaluate --json`
+    prints. Raises `UserError` where labels are missing.
     """
+    if memory is not None and set(memory.ids) <= set(queries.ids):
+        memory = None
     names, known, asked = _rows(queries, memory)
     memory_set = queries if memory is None else memory
     task = networks.task_of(run)
@@ -89,7 +92,8 @@ def evaluate(
 
 def default_memory(queries: ImageSet, own: ImageSet | None) -> ImageSet | None:
     """The run's own images where they carry the labels of `queries`, else None, which means a split."""
-    if own is None or own.folder == queries.folder:
+    # The same photographs under another name are no memory: half of it at least must be new.
+    if own is None or 2 * len(set(own.ids) - set(queries.ids)) < len(own):
         return None
     labels = set(queries.label_counts())
     return own if labels and labels <= set(own.label_counts()) else None
@@ -123,7 +127,8 @@ def _rows(queries: ImageSet, memory: ImageSet | None) -> tuple[list[str], _Label
             "Labels are the names of folders; give a set that has them.",
         )
     if memory is not None:
-        known, asked = _with(memory, names), _with(queries, names)
+        asked, shared = _with(queries, names), set(queries.ids)
+        known = np.array([row for row in _with(memory, names) if memory.ids[row] not in shared], np.int64)
     else:
         parts = [draw.permutation(_with(queries, [name])) for name in names]
         cuts = [0 if len(part) == 1 else max(1, round(len(part) / 5)) for part in parts]

@@ -30,11 +30,11 @@ def pictures(count: int = 24, side: int = 32, seed: int = 0) -> np.ndarray[Any, 
     return (coarse + light).clip(0, 255).astype(np.uint8)
 
 
-def make_set(name: str = "pics", count: int = 24, side: int = 32) -> ImageSet:
+def make_set(name: str = "pics", count: int = 24, side: int = 32, seed: int = 0) -> ImageSet:
     images = imagesets.create(settings.workspace(), name)
     images.add(
         NewImage(f"{'ab'[n % 2]}/{n}.png", pixels=pixels, label="ab"[n % 2])
-        for n, pixels in enumerate(pictures(count, side))
+        for n, pixels in enumerate(pictures(count, side, seed))
     )
     return images
 

@@ -84,9 +84,20 @@ def test_unlabelled_images_are_refused_and_memory_is_chosen_by_labels(run: runs.
     assert probes.default_memory(images, own) is None
     assert probes.default_memory(own, own) is None
     copy = imagesets.merge(settings.workspace(), ["pics"], "copy")
-    found = probes.default_memory(copy, own)
+    assert probes.default_memory(copy, own) is None  # the same pictures are no memory
+    other = make_set("other", 8, seed=9)
+    found = probes.default_memory(other, own)
     assert found is not None
     assert found.name == "pics"
+
+
+def test_what_is_asked_is_never_in_the_memory() -> None:
+    queries = two_colours("queries", 30, 0)
+    two_colours("more", 60, 1)
+    both = imagesets.merge(settings.workspace(), ["queries", "more"], "both")
+    _, known, asked = probes._rows(queries, both)
+    assert not {both.ids[row] for row in known.rows} & {queries.ids[row] for row in asked.rows}
+    assert (len(known.rows), len(asked.rows)) == (60, 30)
 
 
 PUBLISHED = [

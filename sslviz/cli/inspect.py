@@ -39,9 +39,7 @@ def evaluate(
     from sslviz.worker.beginning import open_images
 
     if memory is not None:
-        given = _images(memory)
-        # A set that knows itself would find every answer: it is split instead.
-        known = None if given.folder == queries.folder else given
+        known: ImageSet | None = _images(memory)
     else:
         try:
             own = open_images(run)

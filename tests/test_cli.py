@@ -1,0 +1,257 @@
+"""The command line: the JSON that scripts rely on, sentences for mistakes, nothing heavy before its time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_runs import FEW, curve, end_all, make_run, make_set, pictures, python, wait_for
+
+from sslviz import cli, images, runs, settings, train
+from sslviz.cli import machine
+from sslviz.errors import UserError
+from sslviz.worker import work_run
+
+SHORT = ["--size", "16", "--steps", "4", "--batch", "4", "--device", "cpu"]
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(train, "HELDOUT", 16)
+    monkeypatch.setattr(train, "GLANCE", 16)
+    yield
+    end_all()
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict[str, Any]:
+    """The last line of a command's output, with --json."""
+    assert cli.run([*words, "--json"]) == code
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    value = json.loads(capsys.readouterr().out.splitlines()[-1], parse_constant=refuse)
+    assert isinstance(value, dict)
+    return value
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number, pixels in enumerate(pictures(8, 48)):
+        path = tmp_path / "photos" / ("cat" if number % 2 else "dog") / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(images.encode_jpeg(pixels))
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"no image")
+    return tmp_path / "photos"
+
+
+def test_add_train_evaluate_embed_and_neighbours(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    added = said(capsys, "images", "add", "photos", str(folder))
+    assert set(added) == {"set", "added", "duplicates", "skipped", "labels"}
+    assert (added["added"], added["labels"]) == (8, {"cat": 4, "dog": 4})
+    assert [set(one) for one in added["skipped"]] == [{"name", "reason"}]
+
+    trained = said(capsys, "train", "rotation", "--images", "photos", *SHORT, "--option", "mirror=off")
+    keys = "run folder task classes chance steps seconds views_per_second train_accuracy heldout_accuracy"
+    assert set(trained) == set(keys.split())
+    assert (trained["steps"], trained["classes"], trained["task"]) == (4, 4, "rotation")
+    first = runs.open_run(settings.workspace(), trained["run"])
+    assert first.spec.options == {"mirror": False}
+    replay = said(capsys, "train", "rotation", "--images", "photos", "--like", "latest", "--device", "cpu")
+    second = runs.open_run(settings.workspace(), replay["run"])
+    assert curve(first) == curve(second)
+    assert (second.spec.like, second.spec.options) == (first.id, {"mirror": False})
+    more = said(capsys, "train", "rotation", "--images", str(folder), *SHORT, "--from", first.id)
+    assert runs.open_run(settings.workspace(), more["run"]).spec.start == first.id
+
+    found = said(capsys, "evaluate", "latest", "--images", "photos")
+    assert set(found) == {"labels", "memory", "queries", "chance", "knn", "intervals"}
+    assert found["memory"] + found["queries"] == 8
+    out = tmp_path / "f.npz"
+    said(capsys, "embed", first.id, "--images", "photos", "--out", str(out))
+    with np.load(out, allow_pickle=False) as file:
+        assert set(file) == {"ids", "names", "labels", "features", "xy"}
+        assert (file["xy"].shape, len(file["features"])) == ((8, 2), 8)
+        third = str(file["ids"][list(file["names"]).index("cat/3.jpg")])
+    for image in (third, "3.jpg", str(folder / "cat" / "3.jpg")):
+        near = said(capsys, "neighbors", first.id, image, "--images", "photos", "-k", "4")["neighbors"]
+        assert [set(one) for one in near] == [{"id", "name", "similarity"}] * 4
+        assert [one["similarity"] for one in near] == sorted(
+            (one["similarity"] for one in near), reverse=True
+        )
+    assert near[0]["id"] == third  # the file is the image
+
+
+def test_runs_are_listed_shown_exported_and_deleted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(make_set(), steps=2)
+    assert said(capsys, "runs", "show", run.id)["state"] == "queued"
+    run.cancel()
+    assert said(capsys, "runs", "resume", run.id)["steps"] == 2
+    assert said(capsys, "runs", "show")["state"] == said(capsys, "runs", "latest")["state"] == "done"
+    assert said(capsys, "runs", "cancel", run.id)["state"] == "done"
+    out = tmp_path / "run.zip"
+    said(capsys, "runs", "export", run.id, "--out", str(out))
+    assert out.read_bytes()[:2] == b"PK"
+    assert said(capsys, "runs")["runs"][0]["run"] == run.id
+    assert said(capsys, "runs", "delete", run.id)["run"] == run.id
+    assert run.id not in [one["run"] for one in said(capsys, "runs")["runs"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("train rotation --images nothing", "neither an image set nor"),
+        ("train tea --images pics", "no task 'tea'"),
+        ("train rotation --images pics --steps 3 --minutes 1", "exclude each other"),
+        ("train rotation --images pics --steps 0", "steps is 0"),
+        ("train rotation --images pics --steps three", "--steps"),
+        ("train rotation --images pics --minutes nan", "minutes"),
+        ("train rotation --images pics --device abacus", "no device"),
+        ("train rotation --images pics --model brain", "no network"),
+        ("train rotation --images pics --precision fp2", "no precision"),
+        ("train rotation --images pics --option gap=0", "no option 'gap'"),
+        ("train rotation --images pics --option mirror", "name=value"),
+        ("train rotation --images pics --like nobody000000", "no run 'nobody000000'"),
+        ("train rotation --images pics --like latest", "no run yet"),
+        ("train rotation", "--images"),
+        ("train", "task"),
+        ("evaluate nobody000000 --images pics", "no run"),
+        ("embed nobody000000 --images pics --out x.npz", "no run"),
+        ("runs show nobody000000", "no run"),
+        ("runs boil", "cannot be asked"),
+        ("images add x /no/such/path", "no file or folder"),
+        ("images delete nothing", "no image set"),
+        ("images download moon", "moon"),
+        ("bake", "No such command"),
+        ("--bake", "--bake"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(
+    words: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "--images pics" in words:
+        make_set(count=4)
+    assert cli.run(words.split()) == 2
+    out, err = capsys.readouterr()
+    assert sentence in err
+    assert len(err.strip().splitlines()) == 1
+    assert out == ""
+    assert [one for one in runs.listing(settings.workspace()) if not one.bundled] == []
+
+
+@pytest.mark.parametrize("words", ["train rotation --images pics --device cuda"])
+def test_a_gpu_that_is_not_there(
+    words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    make_set(count=4)
+    assert cli.run(words.split()) == 2
+    assert "no GPU" in capsys.readouterr().err
+
+
+def test_only_nonsense_makes_no_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.jpg").write_bytes(b"nothing")
+    assert cli.run(["images", "add", "new", str(tmp_path / "x.jpg")]) == 2
+    assert "None of this" in capsys.readouterr().err
+    assert said(capsys, "images", "list")["sets"] == []
+
+
+def test_ctrl_c_cancels_and_resume_goes_on_as_if_it_had_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = make_set()
+    command = ["train", "rotation", "--images", "pics", "--size", "16", "--steps", "150", "--batch", "4",
+               "--device", "cpu", "--precision", "fp32", "--threads", "1"]  # fmt: skip
+    process = python(FEW + "import sys; from sslviz.cli import run; sys.exit(run(sys.argv[1:]))", *command)
+    wait_for(
+        lambda: any(one.status().step >= 1 for one in runs.listing(settings.workspace()) if not one.bundled)
+    )
+    process.send_signal(signal.SIGINT)
+    code = process.wait(60)
+    run = runs.open_run(settings.workspace(), "latest")
+    if run.status().state != "done":  # a fast machine is done before the signal
+        assert (code, run.status().state) == (130, "cancelled")
+    capsys.readouterr()
+    assert said(capsys, "runs", "resume")["steps"] == 150
+    whole = make_run(chosen, steps=150)
+    work_run(whole)
+    assert curve(run) == curve(whole)
+
+
+def test_nothing_heavy_is_imported_before_its_time() -> None:
+    heavy = ("torch", "streamlit", "numpy", "umap")
+    code = f"import sys, sslviz.cli; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    done = subprocess.run(
+        [sys.executable, "-m", "sslviz", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("sslviz 0")
+
+
+def test_doctor_reports_versions_devices_disk_and_locks(capsys: pytest.CaptureFixture[str]) -> None:
+    found = said(capsys, "doctor")
+    assert {"versions", "devices", "disk", "locks"} <= set(found)
+    assert found["devices"][0]["name"] == "cpu"
+    assert found["disk"]["free_bytes"] > 0
+
+
+def test_a_taken_port_is_passed_over(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert machine.free_port("127.0.0.1", port) != port
+        assert "taken" in capsys.readouterr().err
+        monkeypatch.setattr(machine, "PORTS_TRIED", 1)
+        with pytest.raises(UserError, match="all taken"):
+            machine.free_port("127.0.0.1", port)
+
+
+def test_the_app_is_served_on_this_machine_only_with_the_options_of_its_config(tmp_path: Path) -> None:
+    options = machine.streamlit_options(machine.app_script(), "127.0.0.1", 8501)
+    assert options["server.address"] == "127.0.0.1"
+    assert options["browser.gatherUsageStats"] is False
+    assert options["server.maxUploadSize"] == 500
+    assert any(name.startswith("theme.") for name in options)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "SSLVIZ_LINGER_SECONDS": "0.5",
+        "PYTHONPATH": str(Path(cli.__file__).parents[2]),
+    }
+    command = [sys.executable, "-m", "sslviz", "app", "--port", str(port), "--no-browser"]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
+    try:
+        until = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as answer:
+                    assert answer.status == 200
+                break
+            except OSError:
+                assert time.monotonic() < until, (tmp_path / "log").read_text()
+                time.sleep(0.1)
+        assert f"http://127.0.0.1:{port}" in (tmp_path / "log").read_text()
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0

@@ -38,6 +38,19 @@ class Batch:
         return len(self.answer)
 
 
+@dataclass(frozen=True)
+class Shared:
+    """Examples that share views, each of which is there once, for training alone: the encoder sees every view
+    on its own, so it need run once for all of them (Kolesnikov et al., CVPR 2019, do so with jigsaw)."""
+
+    views: Tensor
+    """uint8 (B, U, 3, h, w): the different views."""
+    order: Tensor
+    """int64 (B, R, V): which of the U views each slot of example r of row b shows."""
+    answer: Tensor
+    """int64 (B, R): the class to predict."""
+
+
 class Problem(ABC):
     """A task bound to images, with what is drawn once a run already drawn."""
 
@@ -75,19 +88,9 @@ class Problem(ABC):
         held_out = max(1, len(order) // 5)
         return order[held_out:].sort().values, order[:held_out].sort().values
 
-    def rearrange(
-        self,
-        answer: Tensor,  # noqa: ARG002
-        times: int,  # noqa: ARG002
-        generator: Generator,  # noqa: ARG002
-    ) -> tuple[Tensor, Tensor] | None:
-        """More examples from views that are already there, in other orders, or None where a task has none.
-
-        For E examples with `answer` (E,): `order` int64 (times · E, V) and `answer` int64 (times · E,), on
-        the CPU; example `times`-th · E + e shows in slot v the view that slot order[…, v] of example e
-        showed.
-        The encoder, which sees each view alone, need not run again (Kolesnikov et al. 2019, section 3.1).
-        """
+    def make_shared(self, index: Tensor, times: int, generator: Generator) -> Shared | None:  # noqa: ARG002
+        """`times` examples of each of the rows `index`, int64 (B,), that share views, distributed as those of
+        `make`; None where a task has no two examples with a view in common."""
         return None
 
     def rows(self, index: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from sslviz.errors import UserError
-from sslviz.tasks.base import Batch, Problem, Task
+from sslviz.tasks.base import Batch, Problem, Shared, Task
 from sslviz.tasks.colour import grey, standardize
 from sslviz.tasks.options import option
 from sslviz.tasks.permutations import KINDS, permutation_set
@@ -150,12 +150,13 @@ class JigsawProblem(Problem):
             mirror=mirror.to(self.device),
         )
 
-    def rearrange(self, answer: Tensor, times: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """The same tiles, shuffled by other permutations of the set."""
-        answer = answer.cpu().repeat(times)
-        other = torch.randint(self.classes, answer.shape, generator=generator)
-        slot = self.permutations.argsort(1)[answer]  # where each tile is now
-        return slot.gather(1, self.permutations[other]), other
+    def make_shared(self, index: Tensor, times: int, generator: Generator) -> Shared:
+        """Puzzles of the same nine tiles, each shuffled `times` times."""
+        batch = self.make(index, generator)
+        answer = torch.randint(self.classes, (len(index), times), generator=generator)
+        slot = self.permutations.argsort(1)[batch.answer.cpu()]  # (B, 9): where each tile is
+        order = slot[:, None].expand(-1, times, -1).gather(2, self.permutations[answer])
+        return Shared(batch.views, order.to(self.device), answer.to(self.device))
 
     def _channel_shifts(self, shifted: Tensor, generator: Generator) -> Tensor:
         """int64 (2, B, 9, 3): down and right shift of each channel of each tile; green, by which the box is

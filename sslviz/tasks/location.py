@@ -9,14 +9,17 @@ import torch
 from torch import Generator, Tensor
 
 from sslviz.errors import UserError
-from sslviz.tasks.base import Batch, Problem, Task
+from sslviz.tasks.base import Batch, Problem, Shared, Task
 from sslviz.tasks.colour import drop, project, standardize
 from sslviz.tasks.options import option
-from sslviz.tasks.sampling import boxes_of, change, coin, cut, draw_up_to, mirror_where, mirrored_left
+from sslviz.tasks.sampling import boxes_of, change, coin, cut, draw, draw_up_to, mirror_where, mirrored_left
 
 WORDS = ("above left", "above", "above right", "left", "right", "below left", "below", "below right")
 STEPS = torch.tensor([[-1, -1], [-1, 0], [-1, 1], [0, -1], [0, 1], [1, -1], [1, 0], [1, 1]])
 """int64 (8, 2): rows down and columns right from the first patch to the second, for each answer."""
+PLACES = torch.tensor([0, 1, 2, 3, 5, 6, 7, 8])
+"""int64 (8,): where the second patch is in the grid, numbered row by row, for each answer."""
+MODE = "all"
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,10 @@ class Location(Task):
     views: ClassVar[int] = 2
     minimum_side: ClassVar[int] = 48
 
-    patch: float = option(0.19, low=0.05, high=0.32)
+    patch: float = option(0.23, low=0.05, high=0.32)
     """Side of a patch as a fraction of the image's; three patches and two gaps must fit.
-    Paper: 96 pixels in images of 150,000 to 450,000 pixels, so 0.14 to 0.25 (section 3)."""
+    Paper: 96 pixels in images of 150,000 to 450,000 pixels, so 0.17 to 0.29 of the short side of a photograph
+    of 4 by 3 (section 3.2)."""
 
     gap: float = option(0.5, low=0.0, high=1.5)
     """Space between patches, as a fraction of the patch's side, so that lines do not simply run on from one
@@ -92,8 +96,8 @@ class Location(Task):
         return patch, round(self.gap * patch), round(self.jitter * patch)
 
     def side(self, short_side: int) -> int:
-        """Up to 128: patches of 24 pixels."""
-        return max(self.minimum_side, min(short_side, 128))
+        """Up to 96: patches of 22 pixels."""
+        return max(self.minimum_side, min(short_side, 96))
 
     def normalize(self, views: Tensor) -> Tensor:
         return standardize(views) if self.patch_norm else super().normalize(views)
@@ -115,39 +119,53 @@ class LocationProblem(Problem):
     classes: int = 8
 
     def make(self, index: Tensor, generator: Generator) -> Batch:
+        answer = torch.randint(8, (len(index),), generator=generator)
+        places = torch.stack([torch.full_like(answer, 4), PLACES[answer]], 1)
+        views, boxes, mirror = self._cut(index.cpu(), places, generator)
+        return Batch(
+            views=views,
+            answer=answer.to(self.device),
+            source=index.to(self.device),
+            boxes=boxes.to(self.device),
+            mirror=mirror.to(self.device),
+        )
+
+    def make_shared(self, index: Tensor, times: int, generator: Generator) -> Shared:
+        """All nine patches of a grid, and pairs of neighbours among them."""
+        count = len(index)
+        views, _, _ = self._cut(index.cpu(), torch.arange(9).expand(count, 9), generator)
+        if MODE == "centre":
+            answer = draw(generator, count, 8).argsort(1)[:, :times]
+            order = torch.stack([torch.full_like(answer, 4), PLACES[answer]], 2)
+        else:
+            answer = torch.randint(8, (count, times), generator=generator)
+            step = STEPS[answer]
+            # Of the 3 × 3 places, those from which the neighbour still lies in the grid.
+            first = draw_up_to(2 - step.abs(), generator) - step.clamp(max=0)
+            second = first + step
+            order = torch.stack([3 * first[..., 0] + first[..., 1], 3 * second[..., 0] + second[..., 1]], 2)
+        return Shared(views, order.to(self.device), answer.to(self.device))
+
+    def _cut(self, index: Tensor, places: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Patches at `places` int64 (B, U) of a 3 × 3 grid, numbered row by row: views, boxes and mirror of
+        a `Batch` of U views."""
         count, full = len(index), self.images.shape[-1]
-        index = index.cpu()
-        answer = torch.randint(8, (count,), generator=generator)
+        several = places.shape[1]
         mirror = coin(0.5 * self.task.mirror, generator, count)
         # The whole grid lies in the image whatever the answer, so that the place of a pair in the
         # image does not depend on it.
         step = self.patch + self.gap
         room = full - 3 * self.patch - 2 * self.gap - 2 * self.jitter
-        grid = draw_up_to(torch.full((count, 2), room), generator) + self.jitter
-        centre = grid + step
-        moved = draw_up_to(torch.full((count, 2, 2), 2 * self.jitter), generator) - self.jitter
-        corner = torch.stack([centre, centre + step * STEPS[answer]], 1) + moved  # (B, view, top and left)
+        grid = draw_up_to(torch.full((count, 1, 2), room), generator) + self.jitter
+        moved = draw_up_to(torch.full((count, several, 2), 2 * self.jitter), generator) - self.jitter
+        corner = grid + step * torch.stack([places // 3, places % 3], 2) + moved
         top, left = corner.unbind(-1)
 
         stored_left = mirrored_left(left, self.patch, full, mirror[:, None])
-        row = index.repeat_interleave(2)
+        row = index.repeat_interleave(several)
         patches = cut(self.images, row, top.flatten(), stored_left.flatten(), self.patch).to(self.device)
-        patches = mirror_where(patches.view(count, 2, 3, self.patch, self.patch), mirror)
-        return Batch(
-            views=self._guard(patches, generator),
-            answer=answer.to(self.device),
-            source=index.to(self.device),
-            boxes=boxes_of(left, top, self.patch, full).to(self.device),
-            mirror=mirror.to(self.device),
-        )
-
-    def rearrange(self, answer: Tensor, times: int, generator: Generator) -> tuple[Tensor, Tensor]:  # noqa: ARG002
-        """Every second time the pair the other way round: its answer is the opposite place, 7 − k."""
-        answer = answer.cpu()
-        turned = torch.arange(times) % 2 == 1
-        order = torch.where(turned[:, None, None], torch.tensor([1, 0]), torch.tensor([0, 1]))
-        answers = torch.where(turned[:, None], 7 - answer, answer)
-        return order.expand(times, len(answer), 2).flatten(0, 1), answers.flatten()
+        patches = mirror_where(patches.view(count, several, 3, self.patch, self.patch), mirror)
+        return self._guard(patches, generator), boxes_of(left, top, self.patch, full), mirror
 
     def _guard(self, patches: Tensor, generator: Generator) -> Tensor:
         """`patches` (B, 2, 3, h, w) with the colour measure applied to some of the pairs, in place."""

@@ -25,3 +25,4 @@ page = st.navigation(
 frame.draw()
 with frame.guard():
     page.run()
+frame.serve()

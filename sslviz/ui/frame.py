@@ -47,11 +47,16 @@ def draw() -> None:
     """Everything around the page; called once a run, before it."""
     st.html(Path(__file__).with_name("style.css"))
     st.logo(str(looks.ICON), size="large")
-    _server(str(settings.load().home))
     with st.sidebar:
         for part in (_choose_set, work.show, _training):
             with guard():
                 part()
+
+
+def serve() -> None:
+    """Say that a server lives; called after the page, since it starts a process that the paint would share the
+    processor with."""
+    _server(str(settings.load().home))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)

@@ -54,8 +54,7 @@ def draw() -> None:
 
 
 def serve() -> None:
-    """Say that a server lives; called after the page, since it starts a process that the paint would share the
-    processor with."""
+    """Say that a server lives. Called after the page: it starts a process, and the paint comes first."""
     _server(str(settings.load().home))
 
 

@@ -89,8 +89,8 @@ def estimated(
 
 
 def pixels(images: Images) -> NDArray[np.float32]:
-    """uint8 (N, 3, S, S) → float32 (N, 3072): 32 × 32 pixels with the mean of each image removed, the plainest
-    feature there is."""
+    """The plainest feature there is: uint8 (N, 3, S, S) → float32 (N, 3072), 32 × 32 pixels with the mean of
+    each image removed, scaled to length 1."""
     parts = []
     for part in _parts(images, 1024):
         small = functional.interpolate(

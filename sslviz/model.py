@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from sslviz.errors import UserError
 
-LARGE_VIEW = 48
+LARGE_VIEW = 36
 """Side in pixels from which `small` halves the view once more, so that any view costs about the same."""
 LARGE_RESNET_VIEW = 96
 """Side from which `resnet18` has torchvision's own stem; below, a 3 × 3 one that keeps the resolution."""
@@ -74,33 +74,43 @@ class Network(nn.Module):
         # An example is V views in memory, but the encoder must see them as one channels_last batch.
         x = views.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         pooled = pool(self.encoder(x), self.head.grid)
-        return pooled.unflatten(0, (count, several))
+        return pooled.view(count, several, *pooled.shape[1:])
 
-    def forward(self, views: Tensor) -> Tensor:
-        """float (E, V, 3, h, w) → logits, float (E, C)."""
-        logits: Tensor = self.head(self.embed(views))
+    def forward(self, views: Tensor, order: Tensor | None = None) -> Tensor:
+        """float (E, V, 3, h, w) → logits, float (E, C).
+
+        Or float (B, U, 3, h, w) with `order`, int64 (B, R, V), → float (B · R, C): each view is encoded once
+        and shown in several examples; see `sslviz.tasks.base.Shared`.
+        """
+        embedded = self.embed(views)
+        if order is not None:
+            row = torch.arange(len(order), device=order.device)[:, None, None]
+            embedded = embedded[row, order].flatten(0, 1)
+        logits: Tensor = self.head(embedded)
         return logits
 
 
 class Head(nn.Module):
-    """For tasks with one view: the mean over the map, then one linear layer."""
+    """For tasks with one view: one linear layer over a coarse grid of the map, since where things are in a
+    picture tells which way up it is."""
 
-    grid = 1
+    grid = 2
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
-        self.classify = nn.Linear(channels, classes)
+        self.classify = nn.Linear(channels * self.grid**2, classes)
 
     def forward(self, embedded: Tensor) -> Tensor:
-        """float (E, 1, K, 1, 1) → logits, float (E, C)."""
+        """float (E, 1, K, n, n) → logits, float (E, C)."""
         logits: Tensor = self.classify(embedded.flatten(1))
         return logits
 
 
 class JointHead(nn.Module):
-    """For tasks with several views: a layer shared by the views, as the CFN's fc6, then one over them all.
+    """For tasks with several views: a layer shared by the views, as the CFN's fc6, then all of them together.
 
-    Where things are within a view matters to how views fit together, so a coarse grid of the map is kept.
+    A linear path beside the hidden layer says what each view tells on its own about where it belongs, which
+    is learned first; the hidden layer adds how views fit together.
     """
 
     grid = 2
@@ -112,6 +122,7 @@ class JointHead(nn.Module):
             nn.BatchNorm1d(width),
             nn.ReLU(inplace=True),
         )
+        self.each = nn.Linear(views * width, classes)
         self.compare = nn.Sequential(
             nn.Linear(views * width, hidden, bias=False),
             nn.BatchNorm1d(hidden),
@@ -122,14 +133,13 @@ class JointHead(nn.Module):
 
     def forward(self, embedded: Tensor) -> Tensor:
         """float (E, V, K, n, n) → logits, float (E, C)."""
-        count = len(embedded)
-        described = self.describe(embedded.flatten(0, 1).flatten(1))
-        logits: Tensor = self.compare(described.view(count, -1))
+        described = self.describe(embedded.flatten(0, 1).flatten(1)).view(len(embedded), -1)
+        logits: Tensor = self.each(described) + self.compare(described)
         return logits
 
 
 def pool(maps: Tensor, grid: int) -> Tensor:
-    """float (B, K, h, w) → float (B, K, grid, grid): means over a grid; maps smaller than it are stretched."""
+    """float (B, K, h, w) → float (B, K, grid, grid): means over a grid; smaller maps are stretched."""
     return functional.adaptive_avg_pool2d(maps, grid)
 
 

@@ -32,7 +32,7 @@ class Plan:
     warmup: float = 0.1
     """Share of the run in which the learning rate rises."""
     reuse: int = 1
-    """Orders in which the encoded views of an example are shown to the head."""
+    """Examples made of the views of one row, where a task has such (`Problem.make_shared`)."""
     compile: bool = False
     seconds: float | None = None
     """Budget of the loop; None where the number of steps was given, and nothing depends on the clock."""
@@ -61,7 +61,7 @@ class Plan:
         progress = self.progress(step)
         if progress < self.warmup:
             # From the step's end, or the first step would be lost.
-            return self.lr * max(0.02, self.progress(step + 1) / self.warmup if self.warmup else 1.0)
+            return self.lr * min(1.0, self.progress(step + 1) / self.warmup)
         fall = (progress - self.warmup) / max(1e-9, 1.0 - self.warmup)
         return self.lr * (FLOOR + (1.0 - FLOOR) * 0.5 * (1.0 + math.cos(math.pi * fall)))
 

@@ -18,7 +18,7 @@ class Recipe:
     warmup: float = 0.1
     """Share of the run in which the learning rate rises."""
     reuse: int = 1
-    """Orders in which the encoded views of an example are shown to the head, where the task has such."""
+    """Examples made of the views of one row, where a task has such (`Problem.make_shared`)."""
 
 
 RECIPES: dict[str, Recipe] = {

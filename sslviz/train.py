@@ -145,12 +145,11 @@ class Training:
         """One step; its figures stay on the device until they are asked for."""
         plan = self.plan
         generator = seed_for(self.seed, "draws", self.step)
-        batch = self.problem.make(self._rows(self.step), generator)
         for group in self.optimizer.param_groups:
             group["lr"] = plan.learning_rate(self.step)
         self.network.train()
         with self._own_randomness(), self._autocast():
-            logits, answer = self._answer(batch, generator)
+            logits, answer, views = self._answer(generator)
             loss = functional.cross_entropy(logits.float(), answer, label_smoothing=plan.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -158,7 +157,7 @@ class Training:
         self._loss += loss.detach()
         self._right += (logits.detach().argmax(1) == answer).sum()
         self._answers += len(answer)
-        self._views += batch.views.shape[0] * batch.views.shape[1]
+        self._views += views
         self._batches += 1
         self.step += 1
 
@@ -204,10 +203,11 @@ class Training:
                 "The saved state is of another network.", "Start a new run with these settings."
             ) from None
         moments: dict[int, dict[str, Tensor]] = {}
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         for key, value in state.items():
             if key.startswith("optimizer."):
                 _, index, name = key.split(".")
-                moments.setdefault(int(index), {})[name] = value.clone()
+                moments.setdefault(int(index), {})[name] = _like(value, parameters[int(index)])
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         step, self.seconds, answers, views, batches = state["progress"].tolist()
@@ -222,22 +222,18 @@ class Training:
         if replans:
             self.plan = replace(self.plan, steps=replans[-1][1], replans=replans)
 
-    def _answer(self, batch: Batch, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Logits and answers; some tasks have more questions to ask about views already encoded."""
+    def _answer(self, generator: Generator) -> tuple[Tensor, Tensor, int]:
+        """Logits, answers, and how many views the encoder saw for them."""
+        rows = self._rows(self.step)
+        if self.plan.reuse > 1:
+            shared = self.problem.make_shared(rows, self.plan.reuse, generator)
+            if shared is not None:
+                views = self.task.normalize(shared.views)
+                logits = self._forward(views, shared.order)
+                return logits, shared.answer.flatten(), views.shape[0] * views.shape[1]
+        batch = self.problem.make(rows, generator)
         views = self.task.normalize(batch.views)
-        if self.plan.reuse == 1:
-            logits: Tensor = self._forward(views)
-            return logits, batch.answer
-        more = self.problem.rearrange(batch.answer, self.plan.reuse, generator)
-        if more is None:
-            logits = self._forward(views)
-            return logits, batch.answer
-        order, answer = more
-        embedded = self.network.embed(views)
-        index = order.to(self.device).view(*order.shape, *[1] * (embedded.ndim - 2))
-        repeated = embedded.repeat(self.plan.reuse, *[1] * (embedded.ndim - 1))
-        logits = self.network.head(repeated.gather(1, index.expand_as(repeated)))
-        return logits, answer.to(self.device)
+        return self._forward(views), batch.answer, views.shape[0] * views.shape[1]
 
     def _rows(self, step: int) -> Tensor:
         """Rows of a step: all training rows in an order drawn for each epoch, one epoch after the other."""
@@ -260,11 +256,10 @@ class Training:
             generator = seed_for(self.seed, "heldout")
             made: list[Batch] = []
             while sum(map(len, made)) < HELDOUT:
-                rows = self.heldout_rows[torch.randperm(len(self.heldout_rows), generator=generator)]
-                for part in rows.split(256):
-                    made.append(self.problem.make(part, generator))
-                    if sum(map(len, made)) >= HELDOUT + 256:
-                        break
+                order = torch.randperm(len(self.heldout_rows), generator=generator)[:HELDOUT]
+                made += [
+                    self.problem.make(self.heldout_rows[part], generator) for part in torch.split(order, 250)
+                ]
             names = Batch.__dataclass_fields__
             self._heldout = Batch(**{name: torch.cat([getattr(b, name) for b in made]) for name in names})
         return self._heldout
@@ -452,7 +447,7 @@ def _measure(
     precision: str | None,
     calibration: dict[str, Any],
 ) -> dict[str, Any]:
-    """Seconds of a step, of evaluating an example and of preparing all held-out ones, and the best precision."""
+    """Seconds of a step, of evaluating an example and of preparing all held-out ones; the best precision."""
     side = images.shape[-1]
     what = [
         platform.node(),
@@ -486,7 +481,8 @@ def _time(training: Training) -> dict[str, float]:
     for _ in range(2):  # the first steps choose kernels and fill caches
         training.train_step()
     _wait(training.device)
-    began, taken = time.perf_counter(), []
+    began = time.perf_counter()
+    taken: list[float] = []
     while time.perf_counter() - began < CALIBRATION_SECONDS and len(taken) < 200:
         before = time.perf_counter()
         training.train_step()
@@ -501,25 +497,34 @@ def _time(training: Training) -> dict[str, float]:
     return {"step": each, "evaluate": each / examples / 2, "prepare": prepare}
 
 
+def _like(value: Tensor, parameter: Tensor) -> Tensor:
+    """A copy of an optimiser's moment that lies in memory as its parameter does; a fused optimiser goes over
+    both by address, and files know no channels_last."""
+    if value.shape != parameter.shape:
+        return value.clone()
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def _threads() -> int:
+    """As many as torch took itself, which heeds OMP_NUM_THREADS, but none for a core we may not use."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return max(1, min(torch.get_num_threads(), len(os.sched_getaffinity(0))))
+    return torch.get_num_threads()
 
 
 def _has_bf16(device: torch.device) -> bool:
     """Whether the processor multiplies bfloat16 itself; elsewhere it is emulated and slow."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         try:
             return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-        except AttributeError:
+        except AttributeError:  # private, so it may go
             return False
     return False
 

@@ -1,0 +1,96 @@
+"""Networks: shapes, seeds, names."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sslviz.errors import UserError
+from sslviz.model import MODELS, build
+
+SIZES = {"small": (1, 17, 32, 65), "nin": (7, 32), "alexnet": (9, 24), "resnet18": (9, 33)}
+CASES = [(model, size) for model, sizes in SIZES.items() for size in sizes]
+
+
+def test_the_four_networks_are_there() -> None:
+    assert list(MODELS) == ["small", "nin", "alexnet", "resnet18"]
+
+
+@pytest.mark.parametrize(("model", "size"), CASES)
+@pytest.mark.parametrize("views", [1, 2, 9])
+def test_any_view_size_gives_one_logit_a_class(model: str, size: int, views: int) -> None:
+    network = build(model, views, 7, size, seed=0).eval()
+    with torch.inference_mode():
+        logits = network(torch.randn(2, views, 3, size, size))
+    assert logits.shape == (2, 7)
+    assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_maps_are_those_of_the_named_blocks(model: str) -> None:
+    encoder = build(model, 1, 4, 32, seed=0).encoder.eval()
+    x = torch.randn(1, 3, 45, 38)  # fully convolutional: other sizes and shapes than it was built for
+    seen: dict[str, torch.Tensor] = {}
+    for name, block in encoder.blocks.items():
+        block.register_forward_hook(lambda _, __, out, name=name: seen.__setitem__(name, out))
+    with torch.inference_mode():
+        maps = encoder.maps(x)
+        assert torch.equal(encoder(x), list(maps.values())[-1])
+    assert list(maps) == list(encoder.blocks)
+    assert all(torch.equal(maps[name], seen[name]) for name in maps)
+    assert all(map_.ndim == 4 and len(map_) == 1 for map_ in maps.values())
+    assert list(maps.values())[-1].shape[1] == encoder.channels
+
+
+@pytest.mark.parametrize("views", [2, 9])
+def test_each_view_is_encoded_on_its_own(views: int) -> None:
+    network = build("small", views, 5, 24, seed=0).eval()
+    x = torch.randn(3, views, 3, 24, 24)
+    with torch.inference_mode():
+        embedded = network.embed(x)
+        alone = network.embed(x[1:2, views - 1 :])
+    torch.testing.assert_close(embedded[1:2, views - 1 :], alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_weights_come_from_the_seed_and_the_global_state_is_left_alone(model: str) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    one, same, other = (build(model, 2, 8, 24, seed=seed).state_dict() for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(6)
+    again = build(model, 2, 8, 24, seed=0).state_dict()
+    for name, weight in one.items():
+        assert torch.equal(weight, same[name])
+        assert torch.equal(weight, again[name])
+    assert any(not torch.equal(weight, other[name]) for name, weight in one.items())
+
+
+def test_resnet18_has_the_names_of_torchvision() -> None:
+    from torchvision.models import resnet18
+
+    theirs = {k: v.shape for k, v in resnet18(weights=None).state_dict().items() if not k.startswith("fc.")}
+    ours = {k: v.shape for k, v in build("resnet18", 1, 4, 128, seed=0).encoder.state_dict().items()}
+    assert ours == theirs
+    few = {k: v.shape for k, v in build("resnet18", 1, 4, 32, seed=0).encoder.state_dict().items()}
+    assert {k for k in ours if few[k] != ours[k]} == {"conv1.weight"}
+
+
+def test_nin_is_the_published_one() -> None:
+    encoder = build("nin", 1, 4, 32, seed=0).encoder.eval()
+    with torch.inference_mode():
+        shapes = {
+            name: tuple(map_.shape[1:]) for name, map_ in encoder.maps(torch.zeros(1, 3, 32, 32)).items()
+        }
+    assert shapes == {"conv1": (96, 16, 16), "conv2": (192, 8, 8), "conv3": (192, 8, 8), "conv4": (192, 8, 8)}
+
+
+@pytest.mark.parametrize("size", [24, 32, 64, 96])
+def test_small_fits_into_a_megabyte_in_half_precision(size: int) -> None:
+    encoder = build("small", 1, 4, size, seed=0).encoder
+    assert sum(v.numel() for v in encoder.state_dict().values()) * 2 < 1_000_000
+
+
+def test_an_unknown_network_is_a_sentence() -> None:
+    with pytest.raises(UserError, match="no network 'large'"):
+        build("large", 1, 4, 32, seed=0)

@@ -1,0 +1,57 @@
+"""Plan arithmetic."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from itertools import pairwise
+
+import pytest
+
+from sslviz.plan import Plan, steps_within
+
+
+def plan(steps: int = 200) -> Plan:
+    return Plan(steps=steps, batch=8, lr=0.1, weight_decay=0.01, warmup=0.1)
+
+
+def test_the_rate_rises_and_falls_over_the_run() -> None:
+    rates = [plan().learning_rate(step) for step in range(200)]
+    assert all(before < after for before, after in pairwise(rates[:20]))
+    assert all(before >= after for before, after in pairwise(rates[20:]))
+    assert max(rates) == pytest.approx(0.1, rel=1e-3)
+    assert rates[-1] < 0.002
+    assert rates[110] == pytest.approx(0.0505, rel=1e-3)  # the middle of the fall
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 10])
+def test_short_runs_have_a_rate(steps: int) -> None:
+    assert all(0 < plan(steps).learning_rate(step) <= 0.1 for step in range(steps))
+
+
+@pytest.mark.parametrize(("at", "steps"), [(50, 100), (50, 400), (3, 40)])
+def test_a_replan_neither_jumps_nor_ends_early(at: int, steps: int) -> None:
+    before, after = plan(), plan().replanned(at, steps)
+    assert all(before.progress(step) == after.progress(step) for step in range(at + 1))
+    rest = [after.progress(step) for step in range(at, steps + 1)]
+    assert rest[-1] == pytest.approx(1.0)
+    gaps = [b - a for a, b in pairwise(rest)]
+    assert max(gaps) == pytest.approx(min(gaps))
+    assert after.steps == steps
+
+
+def test_replans_add_up() -> None:
+    twice = plan().replanned(20, 100).replanned(60, 80)
+    assert twice.progress(20) == pytest.approx(0.1)
+    assert twice.progress(60) == pytest.approx(0.1 + 0.9 * 40 / 80)
+    assert twice.progress(80) == pytest.approx(1.0)
+
+
+def test_a_plan_survives_json() -> None:
+    made = plan().replanned(20, 100)
+    assert Plan(**json.loads(json.dumps(asdict(made)))) == made
+
+
+def test_steps_within_a_budget() -> None:
+    assert steps_within(60.0, 0.1, 5.0) == 550
+    assert steps_within(1.0, 0.1, 5.0) == 1

@@ -1,0 +1,291 @@
+"""The loop: it learns what can be learned and nothing else, repeats itself, resumes, and keeps its budget."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from sslviz import train
+from sslviz.errors import UserError
+from sslviz.tasks import TASKS, Batch, Problem, Task, make_task
+from sslviz.train import Metrics, Plan, Training, make_plan, seed_for
+
+SIDES = {"rotation": 16, "exemplar": 48, "jigsaw": 48, "location": 48}
+QUICK: dict[str, dict[str, Any]] = {
+    "rotation": {"smallest_crop": 1.0},
+    "exemplar": {"seeds": 32, "contrast": 1.0, "power": 1.0, "multiply": 1.0, "add": 0.0, "hue": 0.0},
+    "jigsaw": {"permutations": 4, "tile": 1.0, "crop": 1.0, "colour_guard": 0.0, "tile_norm": False},
+    "location": {"patch": 0.3, "gap": 0.0, "jitter": 0.0, "colour_guard": 0.0, "patch_norm": False},
+}
+"""Options with which a task is easy enough to be overfitted in seconds."""
+
+
+def pictures(count: int, side: int, seed: int = 0) -> Tensor:
+    """Soft random shapes under a light from above left, so that every task has something to go by."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, 3, 6, 6, generator=generator) * 160
+    soft = torch.nn.functional.interpolate(coarse, (side, side), mode="bilinear")
+    down, right = torch.linspace(90, 0, side)[:, None], torch.linspace(0, 60, side)[None]
+    return (soft + torch.stack([down + 0 * right, right + 0 * down, 0 * (down + right)])).clamp(0, 255).byte()
+
+
+def plan(**changes: Any) -> Plan:
+    return replace(
+        Plan(steps=6, batch=4, lr=2e-3, weight_decay=0.0, log_every=2, evaluate_every=3), **changes
+    )
+
+
+def results(found: list[Metrics]) -> list[dict[str, Any]]:
+    """Metrics without what depends on the clock."""
+    return [asdict(replace(metrics, seconds=0.0, views_per_second=0.0)) for metrics in found]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_loop_overfits_32_images(name: str) -> None:
+    task = make_task(name, QUICK[name])
+    images = pictures(32, SIDES[name])
+    recipe = make_plan(task, images, steps=120, batch=32)
+    training = Training(task, images, replace(recipe, log_every=20, evaluate_every=1000))
+    *_, last = training.run()
+    assert last.accuracy > (0.9 if name in ("rotation", "exemplar") else 0.75)
+    assert last.step == 120
+
+
+@pytest.mark.parametrize("name", ["rotation", "jigsaw", "location"])
+def test_constant_images_give_chance(name: str) -> None:
+    task = make_task(name, {"permutations": 8} if name == "jigsaw" else {})
+    images = torch.full((20, 3, SIDES[name], SIDES[name]), 90, dtype=torch.uint8)
+    training = Training(task, images, make_plan(task, images, steps=8, batch=8))
+    *_, last = training.run()
+    assert last.heldout_accuracy is not None
+    spread = math.sqrt(training.chance * (1 - training.chance) / train.HELDOUT)
+    assert abs(last.heldout_accuracy - training.chance) < 5 * spread
+
+
+def test_shuffled_answers_give_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, images = make_task("location"), pictures(40, 48)
+    training = Training(task, images, plan(steps=30, batch=16))
+    make = training.problem.make
+
+    def shuffled(index: Tensor, generator: Generator) -> Batch:
+        batch = make(index, generator)
+        return replace(batch, answer=batch.answer[torch.randperm(len(batch), generator=generator)])
+
+    monkeypatch.setattr(training.problem, "make", shuffled)
+    *_, last = training.run()
+    assert last.heldout_accuracy is not None
+    assert abs(last.heldout_accuracy - 1 / 8) < 5 * math.sqrt(7 / 64 / train.HELDOUT)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_equal_seeds_equal_metrics(name: str) -> None:
+    task, images = make_task(name, {"seeds": 10} if name == "exemplar" else {}), pictures(12, SIDES[name])
+    fixed = make_plan(task, images, steps=3, batch=4)
+    one, same = ([*Training(task, images, fixed, seed=3).run()] for _ in range(2))
+    other = [*Training(task, images, fixed, seed=4).run()]
+    assert results(one) == results(same)
+    assert results(one) != results(other)
+
+
+@pytest.mark.parametrize("name", ["rotation", "jigsaw"])
+def test_a_resumed_run_takes_the_same_course(name: str) -> None:
+    """Stopped between two metrics of the whole run, taken up by another process's objects."""
+    task, images = make_task(name), pictures(10, SIDES[name])
+    fixed = replace(make_plan(task, images, steps=6, batch=5), log_every=2, evaluate_every=4)
+    whole = [*Training(task, images, fixed, seed=1).run()]
+    first = Training(task, images, fixed, seed=1)
+    for metrics in first.run():
+        if metrics.step == 2:
+            break
+    saved = {name: value.numpy().copy() for name, value in first.state().items()}
+    second = Training(task, images, fixed, seed=1)
+    second.load_state({name: torch.from_numpy(value) for name, value in saved.items()})
+    rest = [*second.run()]
+    assert results(rest) == results([metrics for metrics in whole if metrics.step > 2])
+    assert rest[-1].seconds > metrics.seconds
+
+
+def test_a_state_in_the_middle_of_a_log_interval_keeps_the_sums() -> None:
+    task, images = make_task("rotation"), pictures(10, 16)
+    fixed = plan(steps=4, log_every=4, evaluate_every=100)
+    whole, part = (Training(task, images, fixed) for _ in range(2))
+    *_, expected = whole.run()
+    next(part.run())
+    part.train_step()
+    resumed = Training(task, images, fixed)
+    resumed.load_state(part.state())
+    assert results([*resumed.run()])[-1] == results([expected])[-1]
+
+
+def test_a_state_of_another_network_is_refused() -> None:
+    images = pictures(10, 16)
+    state = Training(make_task("rotation"), images, plan()).state()
+    other = Training(make_task("rotation"), images, plan(), model="nin")
+    with pytest.raises(UserError, match="another network"):
+        other.load_state(state)
+
+
+def test_the_global_random_state_is_left_alone() -> None:
+    task, images = make_task("jigsaw"), pictures(8, 48)  # its head has dropout
+    torch.manual_seed(11)
+    before = torch.get_rng_state()
+    [*Training(task, images, make_plan(task, images, steps=2, batch=4)).run()]
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_held_out_examples_are_many_and_never_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, images = make_task(name, {"seeds": 25} if name == "exemplar" else {}), pictures(25, SIDES[name])
+    training = Training(task, images, plan(steps=3, batch=10))
+    seen: set[bytes] = set()
+    sources: set[int] = set()
+    make = training.problem.make
+
+    def watched(index: Tensor, generator: Generator) -> Batch:
+        batch = make(index, generator)
+        seen.update(views.numpy().tobytes() for views in batch.views)
+        sources.update(batch.source.tolist())
+        return batch
+
+    heldout = training._held_out()
+    monkeypatch.setattr(training.problem, "make", watched)
+    [*training.run()]
+    assert len(heldout) >= 2000
+    assert not seen & {views.numpy().tobytes() for views in heldout.views}
+    if name != "exemplar":  # whose held-out examples are other copies of the same seeds
+        assert not sources & set(heldout.source.tolist())
+    other = Training(task, images, plan(steps=3, batch=10, lr=1e-4))._held_out()
+    assert torch.equal(other.views, heldout.views)
+
+
+def test_evaluation_is_the_accuracy_in_evaluation_mode() -> None:
+    task, images = make_task("jigsaw"), pictures(10, 48)
+    training = Training(task, images, plan())
+    loss, accuracy = training.evaluate()
+    heldout = training._held_out()
+    network = training.network.eval()
+    with torch.inference_mode():
+        logits = torch.cat([network(task.normalize(views)) for views in heldout.views.split(300)])
+    assert accuracy == pytest.approx((logits.argmax(1) == heldout.answer).double().mean().item(), abs=2e-3)
+    picked = logits.double().log_softmax(1)[torch.arange(len(logits)), heldout.answer]
+    assert loss == pytest.approx(-picked.mean().item(), rel=1e-3)
+
+
+def test_every_row_is_trained_on_once_an_epoch() -> None:
+    training = Training(make_task("rotation"), pictures(15, 16), plan(batch=5))
+    rows = [training._rows(step) for step in range(12)]
+    count = len(training.train_rows)
+    assert count == 12
+    flat = torch.cat(rows)
+    for epoch in range(5):
+        assert sorted(flat[epoch * count : (epoch + 1) * count].tolist()) == training.train_rows.tolist()
+    assert not torch.equal(flat[:count], flat[count : 2 * count])
+    assert torch.equal(training._rows(1), rows[1])
+
+
+@dataclass(frozen=True)
+class Poison(Task):
+    """Rotation whose views are no numbers."""
+
+    name: ClassVar[str] = "poison"
+    title: ClassVar[str] = "Poison"
+    paper: ClassVar[str] = ""
+    views: ClassVar[int] = 1
+    minimum_side: ClassVar[int] = 8
+
+    def bind(self, images: Tensor, generator: Generator, device: torch.device | None = None) -> Problem:
+        return make_task("rotation").bind(images, generator, device)
+
+    def side(self, short_side: int) -> int:
+        return short_side
+
+    def normalize(self, views: Tensor) -> Tensor:
+        return views.float() * float("nan")
+
+
+def test_nan_is_a_sentence_with_the_step() -> None:
+    training = Training(Poison(), pictures(8, 16), plan(log_every=1))
+    with pytest.raises(UserError, match=r"The loss became NaN at step 1; lower the learning rate\."):
+        [*training.run()]
+
+
+def test_starting_from_another_run_takes_what_fits() -> None:
+    images = pictures(10, 48)
+    parent = Training(make_task("jigsaw", {"permutations": 8}), images, plan(), seed=1)
+    child = Training(make_task("jigsaw"), images, plan(), seed=2, start=parent.network.state_dict())
+    ours, theirs = child.network.state_dict(), parent.network.state_dict()
+    same = {name for name in ours if ours[name].shape == theirs[name].shape}
+    assert all(torch.equal(ours[name], theirs[name]) for name in same)
+    assert {name for name in ours if name not in same} == {
+        "head.each.weight",
+        "head.each.bias",
+        "head.compare.4.weight",
+        "head.compare.4.bias",
+    }
+
+
+def test_numpy_memory_map_read_only(tmp_path: Any) -> None:
+    path = tmp_path / "images.npy"
+    np.save(path, pictures(10, 16).numpy())
+    mapped = np.load(path, mmap_mode="r")
+    one = [*Training(make_task("rotation"), mapped, plan(steps=2)).run()]
+    same = [*Training(make_task("rotation"), pictures(10, 16), plan(steps=2)).run()]
+    assert results(one) == results(same)
+
+
+def test_metrics_come_after_the_first_step_every_interval_and_at_the_end() -> None:
+    found = [
+        *Training(make_task("rotation"), pictures(10, 16), plan(steps=7, log_every=3, evaluate_every=5)).run()
+    ]
+    assert [metrics.step for metrics in found] == [1, 3, 5, 6, 7]
+    assert [metrics.heldout_accuracy is not None for metrics in found] == [False, False, True, False, True]
+    assert all(metrics.views_per_second > 0 for metrics in found)
+    assert [metrics.seconds for metrics in found] == sorted(metrics.seconds for metrics in found)
+
+
+def test_a_budget_is_kept_and_a_slower_machine_plans_again() -> None:
+    task, images = make_task("rotation"), pictures(20, 16)
+    promised = plan(steps=100_000, batch=8, log_every=5, evaluate_every=50_000, seconds=6.0)
+    training = Training(task, images, promised)
+    found = [*training.run()]
+    assert found[-1].seconds < 9.0
+    assert found[-1].step == training.plan.steps < 100_000
+    assert training.plan.replans
+    assert any("slower than expected" in metrics.note for metrics in found)
+    assert found[-1].learning_rate < 0.1 * promised.lr
+
+
+def test_a_plan_is_measured_once_a_machine() -> None:
+    task, images = make_task("rotation"), pictures(20, 16)
+    known: dict[str, Any] = {}
+    first = make_plan(task, images, minutes=0.2, calibration=known)
+    assert len(known) == 1
+    assert first.seconds is not None
+    assert first.seconds < 12
+    speed = next(iter(known.values()))
+    assert 0.5 * first.seconds < first.steps * speed["step"] <= first.seconds
+    speed["step"] *= 10
+    assert make_plan(task, images, minutes=0.2, calibration=known).steps < first.steps
+
+
+def test_generators_differ_by_purpose_and_step() -> None:
+    drawn = {
+        (purpose, step): torch.randint(2**60, (1,), generator=seed_for(0, purpose, step)).item()
+        for purpose in ("draws", "order", "heldout", "split")
+        for step in range(20)
+    }
+    assert len(set(drawn.values())) == len(drawn)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"steps": 0}, {"minutes": -1}, {"lr": 0.0}, {"batch": -3}, {"precision": "fp8"}]
+)
+def test_values_that_make_no_sense_are_sentences(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UserError):
+        make_plan(make_task("rotation"), pictures(4, 16), **{"steps": 5, **wrong})

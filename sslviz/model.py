@@ -14,8 +14,11 @@ from torch.nn import functional
 
 from sslviz.errors import UserError
 
-LARGE_VIEW = 36
+LARGE_VIEW = 48
 """Side in pixels from which `small` halves the view once more, so that any view costs about the same."""
+LARGE_TILE = 24
+"""The same where an example has several views, each a piece of a picture: at equal cost, tiles of 32 pixels
+halved at once told more than tiles of 24 that were not."""
 LARGE_RESNET_VIEW = 96
 """Side from which `resnet18` has torchvision's own stem; below, a 3 × 3 one that keeps the resolution."""
 
@@ -60,13 +63,17 @@ class Encoder(nn.Module):
 class Network(nn.Module):
     """One encoder for every view, and a head that sees the views of an example side by side."""
 
-    def __init__(self, encoder: Encoder, views: int, classes: int) -> None:
+    def __init__(self, encoder: Encoder, views: int, classes: int, places: int = 0) -> None:
         super().__init__()
         self.encoder = encoder
         self.views = views
-        self.head = (
-            Head(encoder.channels, classes) if views == 1 else JointHead(encoder.channels, views, classes)
-        )
+        self.head: Head | AssemblyHead | JointHead
+        if views == 1:
+            self.head = Head(encoder.channels, classes)
+        elif places:
+            self.head = AssemblyHead(encoder.channels, views, classes, places)
+        else:
+            self.head = JointHead(encoder.channels, views, classes)
 
     def embed(self, views: Tensor) -> Tensor:
         """float (E, V, 3, h, w) → float (E, V, K, n, n): each view on its own, its map pooled to n × n."""
@@ -106,22 +113,68 @@ class Head(nn.Module):
         return logits
 
 
-class JointHead(nn.Module):
-    """For tasks with several views: a layer shared by the views, as the CFN's fc6, then all of them together.
+class Describe(nn.Sequential):
+    """float (E, V, K, n, n) → float (E, V, D): one layer shared by the views, as the CFN's fc6."""
 
-    A linear path beside the hidden layer says what each view tells on its own about where it belongs, which
-    is learned first; the hidden layer adds how views fit together.
+    def __init__(self, channels: int, grid: int, width: int) -> None:
+        super().__init__(
+            nn.Linear(channels * grid**2, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True)
+        )
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        described: Tensor = embedded.flatten(0, 1).flatten(1)
+        for layer in self:
+            described = layer(described)
+        return described.view(*embedded.shape[:2], -1)
+
+
+class AssemblyHead(nn.Module):
+    """For tasks whose answers say where each view belongs on a board, such as the cells of a picture.
+
+    Every answer is tried: the views' descriptions are put where it says they belong, each through the weights
+    of its place, summed, and the assembled picture is scored by layers that all answers share. A head with
+    weights for each answer learns the same, far more slowly: each weight then sees one answer's examples.
     """
+
+    grid = 2
+    arrangements: Tensor
+    """int64 (C, V): by answer, the place of each view; see `sslviz.tasks.base.Problem`."""
+
+    def __init__(
+        self, channels: int, views: int, classes: int, places: int, width: int = 128, hidden: int = 256
+    ) -> None:
+        super().__init__()
+        self.places, self.hidden = places, hidden
+        self.register_buffer("arrangements", torch.zeros(classes, views, dtype=torch.int64))
+        self.describe = Describe(channels, self.grid, width)
+        self.place = nn.Linear(width, places * hidden, bias=False)
+        self.norm = nn.BatchNorm1d(hidden)
+        self.score = nn.Sequential(
+            nn.ReLU(inplace=True),
+            nn.Dropout(0.1),
+            nn.Linear(hidden, 64),
+            nn.ReLU(inplace=True),
+            nn.Linear(64, 1),
+        )
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        """float (E, V, K, n, n) → logits, float (E, C)."""
+        placed = self.place(self.describe(embedded)).view(len(embedded), -1, self.hidden)  # (E, V · P, H)
+        chosen = functional.one_hot(self.arrangements, self.places).flatten(1).to(placed.dtype)  # (C, V · P)
+        assembled = self.norm((chosen @ placed).flatten(0, 1))
+        logits: Tensor = self.score(assembled).view(len(embedded), -1)
+        return logits
+
+
+class JointHead(nn.Module):
+    """For other tasks with several views: their descriptions side by side, a hidden layer and, beside it, a
+    linear path, which says what each view tells on its own and is learned first."""
 
     grid = 2
 
     def __init__(self, channels: int, views: int, classes: int, width: int = 128, hidden: int = 512) -> None:
         super().__init__()
-        self.describe = nn.Sequential(
-            nn.Linear(channels * self.grid**2, width, bias=False),
-            nn.BatchNorm1d(width),
-            nn.ReLU(inplace=True),
-        )
+        self.describe = Describe(channels, self.grid, width)
         self.each = nn.Linear(views * width, classes)
         self.compare = nn.Sequential(
             nn.Linear(views * width, hidden, bias=False),
@@ -133,7 +186,7 @@ class JointHead(nn.Module):
 
     def forward(self, embedded: Tensor) -> Tensor:
         """float (E, V, K, n, n) → logits, float (E, C)."""
-        described = self.describe(embedded.flatten(0, 1).flatten(1)).view(len(embedded), -1)
+        described = self.describe(embedded).flatten(1)
         logits: Tensor = self.each(described) + self.compare(described)
         return logits
 
@@ -143,17 +196,18 @@ def pool(maps: Tensor, grid: int) -> Tensor:
     return functional.adaptive_avg_pool2d(maps, grid)
 
 
-def build(model: str, views: int, classes: int, view_size: int, seed: int) -> Network:
+def build(model: str, views: int, classes: int, view_size: int, seed: int, places: int = 0) -> Network:
     """A network with its first weights drawn from `seed`; the global random state is left alone.
 
-    `views` is V and `view_size` the side of a view in pixels, which decides how soon the encoder shrinks.
-    Raises `UserError` for a model there is not.
+    `views` is V, `view_size` the side of a view in pixels, which decides how soon the encoder shrinks, and
+    `places` that of the task (`Task.places`); its head's `arrangements` come from the problem or from saved
+    weights. Raises `UserError` for a model there is not.
     """
     if model not in MODELS:
         raise UserError(f"There is no network {model!r}.", f"Choose {', '.join(MODELS)}.")
     with torch.random.fork_rng(devices=[]):  # modules draw from the global generator of the CPU
         torch.default_generator.manual_seed(seed)
-        return Network(MODELS[model](view_size), views, classes)
+        return Network(MODELS[model](view_size, views), views, classes, places)
 
 
 def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -163,9 +217,9 @@ def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Seq
     return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
-def small(view_size: int) -> Encoder:
+def small(view_size: int, views: int) -> Encoder:
     """The default: five blocks that learn in a minute on two processor cores; about 0.34 M weights."""
-    stride = 2 if view_size >= LARGE_VIEW else 1
+    stride = 2 if view_size >= (LARGE_VIEW if views == 1 else LARGE_TILE) else 1
     blocks = {
         "block1": nn.Sequential(_conv(3, 32, 5, stride), nn.MaxPool2d(2, ceil_mode=True)),
         "block2": nn.Sequential(_conv(32, 64), nn.MaxPool2d(2, ceil_mode=True)),
@@ -176,7 +230,7 @@ def small(view_size: int) -> Encoder:
     return Encoder(blocks, 128)
 
 
-def nin(view_size: int) -> Encoder:  # noqa: ARG001
+def nin(view_size: int, views: int) -> Encoder:  # noqa: ARG001
     """RotNet's Network-in-Network, four blocks (Gidaris et al. 2018, the authors' CIFAR-10 network)."""
     return Encoder(
         {
@@ -193,7 +247,7 @@ def nin(view_size: int) -> Encoder:  # noqa: ARG001
     )
 
 
-def alexnet(view_size: int) -> Encoder:
+def alexnet(view_size: int, views: int) -> Encoder:  # noqa: ARG001
     """The trunk of the Context-Free Network (Noroozi and Favaro 2016, figure 3): AlexNet's convolutions with
     its groups and stride 2, BatchNorm in place of LRN. Views under 96 px lose neither stride nor first pool
     to the size they do not have."""
@@ -218,7 +272,7 @@ def _grouped(inputs: int, outputs: int, kernel: int, groups: int) -> nn.Sequenti
     return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
-def resnet18(view_size: int) -> Encoder:
+def resnet18(view_size: int, views: int) -> Encoder:  # noqa: ARG001
     """torchvision's ResNet-18 without its classifier, under torchvision's names, so that its weights load.
 
     Views under 96 px get a 3 × 3 stem without pooling, or a fifth of the network would see one pixel.
@@ -236,10 +290,10 @@ def resnet18(view_size: int) -> Encoder:
     )
 
 
-MODELS: dict[str, Callable[[int], Encoder]] = {
+MODELS: dict[str, Callable[[int, int], Encoder]] = {
     "small": small,
     "nin": nin,
     "alexnet": alexnet,
     "resnet18": resnet18,
 }
-"""By name, from the side of a view in pixels to an encoder."""
+"""By name, from the side of a view in pixels and the views of an example to an encoder."""

@@ -25,7 +25,8 @@ def untrained(run: Run) -> Network:
     spec = run.spec
     if spec.classes is None or spec.view is None:
         raise UserError(f"Run {run.id} has not begun.", "Train it first.")
-    return build(spec.model, task_of(run).views, spec.classes, spec.view, spec.seed)
+    task = task_of(run)
+    return build(spec.model, task.views, spec.classes, spec.view, spec.seed, task.places)
 
 
 def trained(run: Run) -> Network:

@@ -25,7 +25,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from sslviz.errors import UserError
-from sslviz.model import build
+from sslviz.model import AssemblyHead, build
 from sslviz.plan import Plan, steps_within
 from sslviz.recipes import DEFAULT, RECIPES
 from sslviz.tasks.base import Batch, Problem, Task
@@ -93,11 +93,15 @@ class Training:
         self.problem = bind(task, images, seed, self.device)
         self.train_rows, self.heldout_rows = self.problem.split(seed_for(seed, "split"))
         first = self.problem.make(self.train_rows[:1], seed_for(seed, "shape"))
-        self.network = build(model, task.views, self.problem.classes, first.views.shape[-1], seed)
+        self.network = build(
+            model, task.views, self.problem.classes, first.views.shape[-1], seed, task.places
+        )
         if start is not None:
             own = self.network.state_dict()
             fitting = {k: v for k, v in start.items() if k in own and own[k].shape == v.shape}
             self.network.load_state_dict(own | fitting)
+        if isinstance(self.network.head, AssemblyHead):
+            self.network.head.arrangements.copy_(self.problem.arrangements)
         layout = torch.channels_last if plan.channels_last else torch.contiguous_format
         self.network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
         self.optimizer = _optimizer(self.network, plan, self.device)

@@ -26,6 +26,25 @@ def test_any_view_size_gives_one_logit_a_class(model: str, size: int, views: int
     assert logits.isfinite().all()
 
 
+def test_the_assembly_head_scores_what_an_answer_says() -> None:
+    """By hand: describe each view, put it through the weights of its place, sum, score."""
+    torch.manual_seed(0)
+    network = build("small", 3, 5, 24, seed=0, places=4).eval()
+    head = network.head
+    head.arrangements.copy_(torch.stack([torch.randperm(4)[:3] for _ in range(5)]))
+    embedded = torch.randn(2, 3, network.encoder.channels, 2, 2)
+    with torch.inference_mode():
+        described = head.describe(embedded)
+        weights = head.place.weight.view(4, -1, described.shape[-1])
+        expected = torch.zeros(2, 5)
+        for example in range(2):
+            for answer in range(5):
+                places = head.arrangements[answer].tolist()
+                whole = sum(weights[place] @ described[example, view] for view, place in enumerate(places))
+                expected[example, answer] = head.score(head.norm(whole[None]))
+        torch.testing.assert_close(head(embedded), expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_maps_are_those_of_the_named_blocks(model: str) -> None:
     encoder = build(model, 1, 4, 32, seed=0).encoder.eval()

@@ -222,12 +222,8 @@ def test_starting_from_another_run_takes_what_fits() -> None:
     ours, theirs = child.network.state_dict(), parent.network.state_dict()
     same = {name for name in ours if ours[name].shape == theirs[name].shape}
     assert all(torch.equal(ours[name], theirs[name]) for name in same)
-    assert {name for name in ours if name not in same} == {
-        "head.each.weight",
-        "head.each.bias",
-        "head.compare.4.weight",
-        "head.compare.4.bias",
-    }
+    assert {name for name in ours if name not in same} == {"head.arrangements"}
+    assert torch.equal(ours["head.arrangements"], child.problem.arrangements)
 
 
 def test_numpy_memory_map_read_only(tmp_path: Any) -> None:

@@ -60,6 +60,8 @@ class Problem(ABC):
     """Where batches are built."""
     classes: int
     """Number of answers C; chance is 1 / C."""
+    arrangements: Tensor
+    """int64 (C, V), only of tasks with `places`: by answer, the cell that each view belongs in."""
 
     def __len__(self) -> int:
         """Rows one can ask `make` for: images, or seeds for exemplar."""
@@ -113,6 +115,9 @@ class Task(ABC):
     """Authors, title, venue and year of the paper that proposed it."""
     views: ClassVar[int]
     """V, views of an example."""
+    places: ClassVar[int] = 0
+    """Cells of the board on which an answer says where each view belongs; 0 where answers say no such thing.
+    With places, a problem has `arrangements`."""
     minimum_side: ClassVar[int]
     """Pixels of the short side below which an image has too little in it for this task."""
 

@@ -28,6 +28,7 @@ class Jigsaw(Task):
         "ECCV 2016"
     )
     views: ClassVar[int] = 9
+    places: ClassVar[int] = 9
     minimum_side: ClassVar[int] = 48
 
     permutations: int = option(64, low=2, high=2000)
@@ -120,6 +121,7 @@ class JigsawProblem(Problem):
 
     def __post_init__(self) -> None:
         self.classes = len(self.permutations)
+        self.arrangements = self.permutations
 
     def make(self, index: Tensor, generator: Generator) -> Batch:
         count, full = len(index), self.images.shape[-1]

@@ -19,7 +19,6 @@ STEPS = torch.tensor([[-1, -1], [-1, 0], [-1, 1], [0, -1], [0, 1], [1, -1], [1, 
 """int64 (8, 2): rows down and columns right from the first patch to the second, for each answer."""
 PLACES = torch.tensor([0, 1, 2, 3, 5, 6, 7, 8])
 """int64 (8,): where the second patch is in the grid, numbered row by row, for each answer."""
-MODE = "all"
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class Location(Task):
         "ICCV 2015"
     )
     views: ClassVar[int] = 2
+    places: ClassVar[int] = 9
     minimum_side: ClassVar[int] = 48
 
     patch: float = option(0.23, low=0.05, high=0.32)
@@ -118,6 +118,9 @@ class LocationProblem(Problem):
     """Most pixels a patch is moved in each direction."""
     classes: int = 8
 
+    def __post_init__(self) -> None:
+        self.arrangements = torch.stack([torch.full_like(PLACES, 4), PLACES], 1)
+
     def make(self, index: Tensor, generator: Generator) -> Batch:
         answer = torch.randint(8, (len(index),), generator=generator)
         places = torch.stack([torch.full_like(answer, 4), PLACES[answer]], 1)
@@ -131,19 +134,11 @@ class LocationProblem(Problem):
         )
 
     def make_shared(self, index: Tensor, times: int, generator: Generator) -> Shared:
-        """All nine patches of a grid, and pairs of neighbours among them."""
+        """The centre of a grid with each of its neighbours, or with as many as asked for; at most eight."""
         count = len(index)
         views, _, _ = self._cut(index.cpu(), torch.arange(9).expand(count, 9), generator)
-        if MODE == "centre":
-            answer = draw(generator, count, 8).argsort(1)[:, :times]
-            order = torch.stack([torch.full_like(answer, 4), PLACES[answer]], 2)
-        else:
-            answer = torch.randint(8, (count, times), generator=generator)
-            step = STEPS[answer]
-            # Of the 3 × 3 places, those from which the neighbour still lies in the grid.
-            first = draw_up_to(2 - step.abs(), generator) - step.clamp(max=0)
-            second = first + step
-            order = torch.stack([3 * first[..., 0] + first[..., 1], 3 * second[..., 0] + second[..., 1]], 2)
+        answer = draw(generator, count, 8).argsort(1)[:, :times]
+        order = torch.stack([torch.full_like(answer, 4), PLACES[answer]], 2)
         return Shared(views, order.to(self.device), answer.to(self.device))
 
     def _cut(self, index: Tensor, places: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -300,10 +300,11 @@ def test_an_interrupted_build_leaves_no_set(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_full_set_is_quickly_made(tmp_path: Path) -> None:
-    start = time.perf_counter()
+    before = os.times()
     made = scenes.build(tmp_path)
-    seconds = time.perf_counter() - start
+    after = os.times()
     assert len(made) == 2000
     assert set(made.label_counts().values()) == {200}
-    # 15 s is what two idle cores must do; a busy test machine gets more.
-    assert seconds < 60
+    # Two idle cores must do it in 15 s, which is 30 s of computing; on a busy machine the same work takes
+    # more of it, and the clock on the wall says nothing. Windows does not count what children compute.
+    assert sum(after[:4]) - sum(before[:4]) < 45

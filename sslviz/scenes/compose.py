@@ -87,7 +87,7 @@ def _compose(
     rng: Random, name: str, behind: Backdrop, look: Look
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The object painted into its backdrop: pixels and mask."""
-    size = rng.uniform(0.34, 0.84) if rng.random() < 0.85 else rng.uniform(0.3, 0.4)
+    size = rng.uniform(0.45, 0.85) if rng.random() < 0.85 else rng.uniform(0.3, 0.45)
     paints = palette(rng, _around(behind, size), behind.lit)
     parts = _DRAW[name](rng, paints)
     outlines, feet, airborne = _place(rng, parts, size, behind.floor)

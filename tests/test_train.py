@@ -15,6 +15,7 @@ from sslviz import train
 from sslviz.errors import UserError
 from sslviz.tasks import TASKS, Batch, Problem, Task, make_task
 from sslviz.train import Metrics, Plan, Training, make_plan, seed_for
+from sslviz.train.draws import rows_of_step
 
 SIDES = {"rotation": 16, "exemplar": 48, "jigsaw": 48, "location": 48}
 QUICK: dict[str, dict[str, Any]] = {
@@ -153,14 +154,14 @@ def test_held_out_examples_are_many_and_never_seen(name: str, monkeypatch: pytes
         sources.update(batch.source.tolist())
         return batch
 
-    heldout = training._held_out()
+    heldout = training.heldout
     monkeypatch.setattr(training.problem, "make", watched)
     [*training.run()]
     assert len(heldout) >= 2000
     assert not seen & {views.numpy().tobytes() for views in heldout.views}
     if name != "exemplar":  # whose held-out examples are other copies of the same seeds
         assert not sources & set(heldout.source.tolist())
-    other = Training(task, images, plan(steps=3, batch=10, lr=1e-4))._held_out()
+    other = Training(task, images, plan(steps=3, batch=10, lr=1e-4)).heldout
     assert torch.equal(other.views, heldout.views)
 
 
@@ -168,7 +169,7 @@ def test_evaluation_is_the_accuracy_in_evaluation_mode() -> None:
     task, images = make_task("jigsaw"), pictures(10, 48)
     training = Training(task, images, plan())
     loss, accuracy = training.evaluate()
-    heldout = training._held_out()
+    heldout = training.heldout
     network = training.network.eval()
     with torch.inference_mode():
         logits = torch.cat([network(task.normalize(views)) for views in heldout.views.split(300)])
@@ -179,14 +180,14 @@ def test_evaluation_is_the_accuracy_in_evaluation_mode() -> None:
 
 def test_every_row_is_trained_on_once_an_epoch() -> None:
     training = Training(make_task("rotation"), pictures(15, 16), plan(batch=5))
-    rows = [training._rows(step) for step in range(12)]
+    rows = [rows_of_step(training.train_rows, 5, 0, step) for step in range(12)]
     count = len(training.train_rows)
     assert count == 12
     flat = torch.cat(rows)
     for epoch in range(5):
         assert sorted(flat[epoch * count : (epoch + 1) * count].tolist()) == training.train_rows.tolist()
     assert not torch.equal(flat[:count], flat[count : 2 * count])
-    assert torch.equal(training._rows(1), rows[1])
+    assert torch.equal(rows_of_step(training.train_rows, 5, 0, 1), rows[1])
 
 
 @dataclass(frozen=True)

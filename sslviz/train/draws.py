@@ -1,0 +1,65 @@
+"""What a run draws, and from what. Every generator is derived from the seed by purpose: what a step draws
+depends on the seed and its number alone, so a run that is resumed takes the course it would have taken."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from sslviz.tasks.base import Batch, Problem, Task
+
+HELDOUT = 2000
+"""Examples that held-out accuracy is measured on, at least."""
+
+Images = Tensor | NDArray[np.uint8]
+"""uint8 (N, 3, S, S); a memory map will do."""
+
+
+def seed_for(seed: int, purpose: str, number: int = 0) -> Generator:
+    """A CPU generator for one purpose of a run, and one step or epoch of it."""
+    digest = hashlib.blake2b(f"{seed}/{purpose}/{number}".encode(), digest_size=8).digest()
+    return Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
+
+
+def bind(task: Task, images: Images, seed: int, device: torch.device) -> Problem:
+    """The task bound to images for a run with this seed: the same draws wherever it is asked.
+
+    Images take up to a quarter of what memory a GPU has free; more stay on the host.
+    """
+    if isinstance(images, Tensor):
+        tensor = images
+    else:
+        with warnings.catch_warnings():  # nobody writes to it, so a read-only array will do
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            tensor = torch.from_numpy(np.asarray(images))
+    if device.type == "cuda" and tensor.nbytes <= torch.cuda.mem_get_info(device)[0] // 4:
+        tensor = tensor.to(device)
+    return task.bind(tensor, seed_for(seed, "bind"), device)
+
+
+def rows_of_step(rows: Tensor, batch: int, seed: int, step: int) -> Tensor:
+    """int64 (batch,): the rows of a step. All `rows` in an order drawn for each epoch, epoch after epoch."""
+    count = len(rows)
+    first, last = step * batch // count, ((step + 1) * batch - 1) // count
+    orders = [
+        torch.randperm(count, generator=seed_for(seed, "order", epoch)) for epoch in range(first, last + 1)
+    ]
+    begin = step * batch - first * count
+    return rows[torch.cat(orders)[begin : begin + batch]]
+
+
+def held_out(problem: Problem, rows: Tensor, seed: int) -> Batch:
+    """At least `HELDOUT` examples of `rows`, from a generator that training never uses: the same examples
+    however often they are made."""
+    generator = seed_for(seed, "heldout")
+    made: list[Batch] = []
+    while sum(map(len, made)) < HELDOUT:
+        order = torch.randperm(len(rows), generator=generator)[:HELDOUT]
+        made += [problem.make(rows[part], generator) for part in torch.split(order, 250)]
+    names = Batch.__dataclass_fields__
+    return Batch(**{name: torch.cat([getattr(batch, name) for batch in made]) for name in names})

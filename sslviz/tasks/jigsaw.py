@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from sslviz.errors import UserError
-from sslviz.tasks.base import Batch, Problem, Shared, Task
+from sslviz.tasks.base import Batch, Problem, Task
 from sslviz.tasks.colour import grey, standardize
 from sslviz.tasks.options import option
 from sslviz.tasks.permutations import KINDS, permutation_set
@@ -98,8 +98,8 @@ class Jigsaw(Task):
         return cell, max(1, round(self.tile * cell))
 
     def side(self, short_side: int) -> int:
-        """Up to 112: cells of 32 pixels and tiles of 24."""
-        return max(self.minimum_side, min(short_side, 112))
+        """Up to 144: cells of 42 pixels and tiles of 32."""
+        return max(self.minimum_side, min(short_side, 144))
 
     def normalize(self, views: Tensor) -> Tensor:
         return standardize(views) if self.tile_norm else super().normalize(views)
@@ -151,14 +151,6 @@ class JigsawProblem(Problem):
             boxes=boxes_of(left, top, self.tile, full).to(self.device),
             mirror=mirror.to(self.device),
         )
-
-    def make_shared(self, index: Tensor, times: int, generator: Generator) -> Shared:
-        """Puzzles of the same nine tiles, each shuffled `times` times."""
-        batch = self.make(index, generator)
-        answer = torch.randint(self.classes, (len(index), times), generator=generator)
-        slot = self.permutations.argsort(1)[batch.answer.cpu()]  # (B, 9): where each tile is
-        order = slot[:, None].expand(-1, times, -1).gather(2, self.permutations[answer])
-        return Shared(batch.views, order.to(self.device), answer.to(self.device))
 
     def _channel_shifts(self, shifted: Tensor, generator: Generator) -> Tensor:
         """int64 (2, B, 9, 3): down and right shift of each channel of each tile; green, by which the box is

@@ -96,8 +96,8 @@ class Location(Task):
         return patch, round(self.gap * patch), round(self.jitter * patch)
 
     def side(self, short_side: int) -> int:
-        """Up to 96: patches of 22 pixels."""
-        return max(self.minimum_side, min(short_side, 96))
+        """Up to 128: patches of 29 pixels."""
+        return max(self.minimum_side, min(short_side, 128))
 
     def normalize(self, views: Tensor) -> Tensor:
         return standardize(views) if self.patch_norm else super().normalize(views)

@@ -172,18 +172,3 @@ def test_words() -> None:
 def test_tiles_too_small() -> None:
     with pytest.raises(UserError, match="Tiles would be"):
         bound(photos(1, 48), crop=0.5)
-
-
-def test_shared_tiles_make_other_puzzles_of_the_set() -> None:
-    """In images whose pixels say where they are, the tiles in their order are the answer's permutation."""
-    problem = bound(maps(4, 96), colour_guard=0.0, mirror=False)
-    shared = problem.make_shared(torch.arange(4), 5, generator(1))
-    assert shared is not None
-    assert shared.views.shape[:3] == (4, 9, 3)
-    assert (shared.order.shape, shared.answer.shape) == ((4, 5, 9), (4, 5))
-    corner = shared.views[:, :, :2, 0, 0].numpy().astype(int)  # x and y of the first pixel
-    for row in range(4):
-        tile = np.array(numbered_row_by_row(corner[row]))
-        for order, answer in zip(shared.order[row].numpy(), shared.answer[row].tolist(), strict=True):
-            assert tile[order].tolist() == problem.permutations[answer].tolist()
-    assert len(shared.answer.unique()) > 8

@@ -192,7 +192,7 @@ def test_default_side_suits(name: str) -> None:
     task = TASKS[name]()
     for short_side in (1, 32, 48, 64, 96, 128, 321, 4000):
         side = task.side(short_side)
-        assert task.minimum_side <= side <= 128
+        assert task.minimum_side <= side <= 144
         assert side <= max(short_side, task.minimum_side)
         bound(name, photos(2, side))
 

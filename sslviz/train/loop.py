@@ -82,6 +82,7 @@ class Training:
         self.network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
         self.optimizer = _optimizer(self.network, plan, self.device)
         self.step = 0
+        self.views_seen = 0
         self.seconds = 0.0
         self._reset_sums()
         self._forward = torch.compile(self.network) if plan.compile else self.network
@@ -141,6 +142,7 @@ class Training:
         self._right += (logits.detach().argmax(1) == answer).sum()
         self._answers += len(answer)
         self._views += views
+        self.views_seen += views
         self._batches += 1
         self.step += 1
 

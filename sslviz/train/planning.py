@@ -139,10 +139,10 @@ def _time(training: Training) -> dict[str, float]:
     before = time.perf_counter()
     training.problem.make(training.heldout_rows[:64], seed_for(0, "time"))
     prepare = HELDOUT * (time.perf_counter() - before) / min(64, len(training.heldout_rows))
-    # A step without its backward pass is about a third.
     each = sorted(taken)[len(taken) // 2]
-    examples = training._answers / training._batches / training.plan.reuse
-    return {"step": each, "evaluate": each / examples / 2, "prepare": prepare}
+    # A view without its backward pass costs about a third.
+    view = each / (training.views_seen / training.step) / 3
+    return {"step": each, "evaluate": view * training.task.views, "prepare": prepare}
 
 
 def _wait(device: torch.device) -> None:

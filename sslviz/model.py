@@ -105,11 +105,12 @@ class Head(nn.Module):
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
+        self.norm = nn.BatchNorm1d(channels * self.grid**2)  # thousands of classes are told apart sooner
         self.classify = nn.Linear(channels * self.grid**2, classes)
 
     def forward(self, embedded: Tensor) -> Tensor:
         """float (E, 1, K, n, n) → logits, float (E, C)."""
-        logits: Tensor = self.classify(embedded.flatten(1))
+        logits: Tensor = self.classify(self.norm(embedded.flatten(1)))
         return logits
 
 

@@ -23,7 +23,7 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "rotation": Recipe(batch=32, lr=3e-3, weight_decay=0.05),
-    "exemplar": Recipe(batch=64, lr=2e-3, weight_decay=0.05),
+    "exemplar": Recipe(batch=64, lr=5e-3, weight_decay=0.05),
     "jigsaw": Recipe(batch=16, lr=3e-3, weight_decay=0.3, label_smoothing=0.1),
     "location": Recipe(batch=16, lr=2e-3, weight_decay=0.05, reuse=8),
 }

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from small_runs import FEW, curve, end_all, make_run, make_set, pictures, python, wait_for
 
-from sslviz import cli, images, runs, settings, train
+from sslviz import cli, images, runs, settings
 from sslviz.cli import machine
 from sslviz.errors import UserError
 from sslviz.worker import work_run
@@ -27,8 +27,8 @@ SHORT = ["--size", "16", "--steps", "4", "--batch", "4", "--device", "cpu"]
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(train, "HELDOUT", 16)
-    monkeypatch.setattr(train, "GLANCE", 16)
+    monkeypatch.setattr("sslviz.train.draws.HELDOUT", 16)
+    monkeypatch.setattr("sslviz.train.loop.GLANCE", 16)
     yield
     end_all()
 

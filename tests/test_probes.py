@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from small_runs import make_run, make_set, pictures
 
-from sslviz import imagesets, probes, runs, settings, train
+from sslviz import imagesets, probes, runs, settings
 from sslviz.errors import UserError
 from sslviz.imagesets import NewImage
 from sslviz.worker import work_run
@@ -16,8 +16,8 @@ from sslviz.worker import work_run
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> runs.Run:
-    monkeypatch.setattr(train, "HELDOUT", 16)
-    monkeypatch.setattr(train, "GLANCE", 16)
+    monkeypatch.setattr("sslviz.train.draws.HELDOUT", 16)
+    monkeypatch.setattr("sslviz.train.loop.GLANCE", 16)
     made = make_run(make_set(), steps=2)
     work_run(made)
     return runs.open_run(made.workspace, made.id)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from small_runs import curve, end_all, make_run, make_set, wait_for, worker
 
-from sslviz import networks, runs, settings, train
+from sslviz import networks, runs, settings
 from sslviz.imagesets import ImageSet
 from sslviz.jobs import device_lock
 from sslviz.train import Metrics, Training
@@ -21,8 +21,8 @@ from sslviz.worker import work_run
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(train, "HELDOUT", 16)
-    monkeypatch.setattr(train, "GLANCE", 16)
+    monkeypatch.setattr("sslviz.train.draws.HELDOUT", 16)
+    monkeypatch.setattr("sslviz.train.loop.GLANCE", 16)
     yield
     end_all()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
@@ -84,10 +85,27 @@ def test_shuffled_answers_give_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     assert abs(last.heldout_accuracy - 1 / 8) < 5 * math.sqrt(7 / 64 / train.HELDOUT)
 
 
+def test_a_faster_machine_learns_longer() -> None:
+    task, images = make_task("rotation"), pictures(20, 16)
+    promised = plan(steps=30, batch=4, log_every=5, evaluate_every=1000, seconds=5.0)
+    training = Training(task, images, promised)
+    step = training.train_step
+
+    def slow_at_first() -> None:
+        if training.step < 20:
+            time.sleep(0.12)
+        step()
+
+    training.train_step = slow_at_first  # type: ignore[method-assign]
+    found = [*training.run()]
+    assert found[-1].step == training.plan.steps > 30
+    assert found[-1].seconds < 7.0
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_equal_seeds_equal_metrics(name: str) -> None:
     task, images = make_task(name, {"seeds": 10} if name == "exemplar" else {}), pictures(12, SIDES[name])
-    fixed = make_plan(task, images, steps=3, batch=4)
+    fixed = make_plan(task, images, steps=2, batch=4)
     one, same = ([*Training(task, images, fixed, seed=3).run()] for _ in range(2))
     other = [*Training(task, images, fixed, seed=4).run()]
     assert results(one) == results(same)

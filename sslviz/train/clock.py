@@ -8,13 +8,15 @@ from sslviz.plan import Plan
 
 
 class Clock:
-    """Seconds of the loop, those of evaluations apart; what a step costs lately."""
+    """Seconds of the loop, those of evaluations apart, and what a step costs lately."""
 
     def __init__(self, before: float, step: int) -> None:
+        """`before`: seconds of earlier sittings; `step`: where this one begins."""
         self.before, self.began = before, time.perf_counter()
-        self.mark, self.marked_step, self.lately = self.began, step, 0.0
-        self.evaluated, self.evaluations = 0.0, 0
+        self.marked, self.marked_step = self.began, step
         self.logged = self.began
+        self.each: float | None = None
+        self.evaluated, self.evaluations = 0.0, 0
 
     def seconds(self) -> float:
         return self.before + time.perf_counter() - self.began
@@ -26,20 +28,27 @@ class Clock:
         self.logged = now
         return speed
 
-    def evaluating(self, seconds: float) -> None:
-        self.evaluated += seconds
-        self.evaluations += 1
-        self.mark += seconds
+    def pause(self, seconds: float) -> None:
+        """So many seconds, just past, were spent on something else than steps."""
+        self.marked += seconds
         self.logged += seconds
 
-    def step_seconds(self, step: int, least: float = 3.0) -> float | None:
-        """Seconds of a step over the last few seconds; None while too little is known."""
+    def evaluating(self, seconds: float) -> None:
+        """So many seconds, just past, were an evaluation."""
+        self.pause(seconds)
+        self.evaluated += seconds
+        self.evaluations += 1
+
+    def step_seconds(self, step: int, least: float) -> float | None:
+        """Seconds of a step, from the last `least` seconds or more and, half as much, from those before; None
+        while there is nothing new to say."""
         now = time.perf_counter()
-        if now - self.mark < least:
+        if now - self.marked < least or step == self.marked_step:
             return None
-        each = (now - self.mark) / max(1, step - self.marked_step)
-        self.mark, self.marked_step = now, step
-        return each
+        lately = (now - self.marked) / (step - self.marked_step)
+        self.marked, self.marked_step = now, step
+        self.each = lately if self.each is None else (2.0 * lately + self.each) / 3.0
+        return self.each
 
     def to_evaluate(self, plan: Plan, step: int, full: float) -> float:
         """Seconds that the evaluations ahead will take, the last of which takes `full` times as long."""

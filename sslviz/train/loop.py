@@ -117,6 +117,9 @@ class Training:
             metrics = self._metrics(clock, rate)
             if look:
                 began = time.perf_counter()
+                assert len(self.heldout)  # made on first use, which is no part of what evaluating costs
+                clock.pause(time.perf_counter() - began)
+                began = time.perf_counter()
                 loss, accuracy = self.evaluate(None if last else GLANCE)
                 clock.evaluating(time.perf_counter() - began)
                 metrics = replace(metrics, heldout_loss=loss, heldout_accuracy=accuracy)
@@ -243,19 +246,20 @@ class Training:
         plan = self.plan
         if plan.seconds is None or self.step == plan.steps:
             return ""
-        each = clock.step_seconds(self.step)
+        each = clock.step_seconds(self.step, least=max(2.0, 0.06 * plan.seconds))
         if each is None:
             return ""
         left = plan.seconds - clock.seconds() - clock.to_evaluate(plan, self.step, len(self.heldout) / GLANCE)
         fits = self.step + max(1, int(left / each))
-        ratio = (plan.steps - self.step) * each / max(left, 1e-9)
-        overrun = (plan.steps - self.step) * each - left
-        early = self.plan.progress(self.step) < 0.5
-        if (ratio > SLOWER and overrun > 0.02 * plan.seconds) or (early and ratio < 1.0 / SLOWER):
-            self.plan = plan.replanned(self.step, fits)
-            word = "slower" if fits < plan.steps else "faster"
-            return f"The machine is {word} than expected: {fits:,} steps instead of {plan.steps:,}."
-        return ""
+        needed = (plan.steps - self.step) * each
+        slower = needed > SLOWER * left and needed - left > 0.02 * plan.seconds
+        # Not for the last seconds: what is learned then is learned at almost no learning rate.
+        faster = SLOWER * needed < left and left - needed > 0.04 * plan.seconds
+        if not (slower or faster) or plan.progress(self.step) > 0.95 or fits == plan.steps:
+            return ""
+        self.plan = plan.replanned(self.step, fits)
+        word = "slower" if slower else "faster"
+        return f"The machine is {word} than expected: {fits:,} steps instead of {plan.steps:,}."
 
     @contextlib.contextmanager
     def _own_randomness(self) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """Train the encoders that come with the package: `python -m sslviz.encoders [minutes] [task …]`.
 
-Each task is trained on the built-in scenes as `sslviz train TASK --images scenes` would do it, ten minutes
-each unless told otherwise, and what is needed to look at the result is written beside this file.
+Each task is trained on the built-in scenes as `sslviz train TASK --images scenes` would do it, two and a half
+minutes each unless told otherwise, and what is needed to look at the result is written beside this file.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def half(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def main() -> None:
-    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
+    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 2.5
     with tempfile.TemporaryDirectory() as scratch:
         workspace = Path(scratch) / "workspaces" / "local"
         ingest.resolve(workspace, "scenes")

@@ -41,7 +41,7 @@ class Jigsaw(Task):
     for a large mean, "random" for nothing.
     Paper: the greedy mean, in which the closest two differ in 2 slots (algorithm 1)."""
 
-    crop: float = option(0.875, low=0.5, high=1.0)
+    crop: float = option(0.95, low=0.5, high=1.0)
     """Side of the square that is cut into 3 × 3 cells, as a fraction of the image's, at a random place.
     Paper: 255 of 256 pixels of the short side, anywhere along the long side (authors' code)."""
 
@@ -98,8 +98,8 @@ class Jigsaw(Task):
         return cell, max(1, round(self.tile * cell))
 
     def side(self, short_side: int) -> int:
-        """Up to 144: cells of 42 pixels and tiles of 32."""
-        return max(self.minimum_side, min(short_side, 144))
+        """Up to 136: cells of 43 pixels and tiles of 32."""
+        return max(self.minimum_side, min(short_side, 136))
 
     def normalize(self, views: Tensor) -> Tensor:
         return standardize(views) if self.tile_norm else super().normalize(views)

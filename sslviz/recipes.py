@@ -21,10 +21,15 @@ class Recipe:
     """Examples made of the views of one row, where a task has such (`Problem.make_shared`)."""
 
 
+# Held-out accuracies on 400 photographs, at the steps of about a minute on two cores.
 RECIPES: dict[str, Recipe] = {
+    # 0.58 to 0.60; ten times the weight decay made no difference.
     "rotation": Recipe(batch=32, lr=3e-3, weight_decay=0.05),
+    # 500 seeds: 0.91 at 840 steps; it is never overfitted, so small batches and a high rate gain most.
     "exemplar": Recipe(batch=64, lr=5e-3, weight_decay=0.05),
+    # 64 permutations: 0.27; overfitted, and weight decay with label smoothing gained two points.
     "jigsaw": Recipe(batch=16, lr=3e-3, weight_decay=0.3, label_smoothing=0.1),
+    # 0.28; eight pairs from nine encoded patches gained seven points, jigsaw's rates lost one.
     "location": Recipe(batch=16, lr=2e-3, weight_decay=0.05, reuse=8),
 }
 DEFAULT = Recipe(batch=64, lr=3e-3, weight_decay=0.05)

@@ -136,6 +136,7 @@ def test_a_run_outlives_the_server(browser: Browser, server: Server, photographs
     server.start()
     page.goto(f"{server.url}/train?run={run.id}")
     moves(page, beyond=at)
+    settled(page)
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("button", name="Resume").wait_for(timeout=SECONDS)
     assert run.status().state == "cancelled"

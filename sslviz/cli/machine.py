@@ -36,9 +36,8 @@ def serve_app(
     root = str(Path(__file__).resolve().parents[2])
     if root not in sys.path:
         sys.path.insert(0, root)
-    from streamlit.web import bootstrap
-
     from sslviz import jobs
+    from sslviz.ui import serving
 
     lock = jobs.serve()
     shown = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
@@ -49,9 +48,8 @@ def serve_app(
         timer.daemon = True
         timer.start()
     options = streamlit_options(script, host, port)
-    bootstrap.load_config_options(flag_options=options)
     try:
-        bootstrap.run(str(script), False, [], options)
+        serving.serve(script, options)
     finally:
         lock.release()
 

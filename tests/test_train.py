@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Generator, Tensor
 
 from sslviz.errors import UserError
 from sslviz.tasks import TASKS, Batch, Problem, Task, make_task
-from sslviz.train import Metrics, Plan, Training, draws, make_plan, seed_for
+from sslviz.train import Metrics, Plan, Training, clock, draws, loop, make_plan, seed_for
 from sslviz.train.draws import rows_of_step
 
 SIDES = {"rotation": 16, "exemplar": 48, "jigsaw": 48, "location": 48}
@@ -53,6 +54,40 @@ def plan(**changes: Any) -> Plan:
     return replace(
         Plan(steps=6, batch=4, lr=2e-3, weight_decay=0.0, log_every=2, evaluate_every=3), **changes
     )
+
+
+@pytest.fixture
+def timepiece(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The time that the loop reads; it stands still unless a test lets seconds `pass_`."""
+    piece = SimpleNamespace(now=100.0)
+
+    def pass_(seconds: float) -> None:
+        piece.now += seconds
+
+    piece.pass_ = pass_
+    for module in (clock, loop):
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: piece.now))
+    return piece
+
+
+def on_a_machine(
+    training: Training, timepiece: SimpleNamespace, step_seconds: Callable[[int], float], evaluation: float
+) -> list[Metrics]:
+    """The whole run where step number n takes `step_seconds(n)` and an evaluation `evaluation` a glance."""
+    step, evaluate = training.train_step, training.evaluate
+
+    def timed_step() -> None:
+        timepiece.pass_(step_seconds(training.step))
+        step()
+
+    def timed_evaluate(examples: int | None = None) -> tuple[float, float]:
+        share = 1.0 if examples is not None else len(training.heldout) / loop.GLANCE
+        timepiece.pass_(evaluation * share)
+        return evaluate(examples)
+
+    training.train_step = timed_step  # type: ignore[method-assign]
+    training.evaluate = timed_evaluate  # type: ignore[method-assign]
+    return [*training.run()]
 
 
 def results(found: list[Metrics]) -> list[dict[str, Any]]:
@@ -97,21 +132,16 @@ def test_shuffled_answers_give_chance(all_held_out: int, monkeypatch: pytest.Mon
     assert abs(last.heldout_accuracy - 1 / 8) < 5 * math.sqrt(7 / 64 / all_held_out)
 
 
-def test_a_faster_machine_learns_longer() -> None:
+def test_a_faster_machine_learns_longer(timepiece: SimpleNamespace) -> None:
+    """Planned for 0.2 s a step, which is true of the first ten; then a step takes a twentieth of that."""
     task, images = make_task("rotation"), pictures(20, 16)
-    promised = plan(steps=30, batch=4, log_every=5, evaluate_every=1000, seconds=5.0)
+    promised = plan(steps=50, batch=2, log_every=5, evaluate_every=1000, seconds=10.0)
     training = Training(task, images, promised)
-    step = training.train_step
-
-    def slow_at_first() -> None:
-        if training.step < 20:
-            time.sleep(0.12)
-        step()
-
-    training.train_step = slow_at_first  # type: ignore[method-assign]
-    found = [*training.run()]
-    assert found[-1].step == training.plan.steps > 30
-    assert found[-1].seconds < 7.0
+    found = on_a_machine(training, timepiece, lambda step: 0.2 if step < 10 else 0.01, evaluation=0.1)
+    assert found[-1].step == training.plan.steps
+    assert 8.5 < found[-1].seconds < 11.0
+    assert found[-1].step > 400
+    assert any("faster than expected" in metrics.note for metrics in found)
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -278,16 +308,28 @@ def test_metrics_come_after_the_first_step_every_interval_and_at_the_end() -> No
     assert [metrics.seconds for metrics in found] == sorted(metrics.seconds for metrics in found)
 
 
-def test_a_budget_is_kept_and_a_slower_machine_plans_again() -> None:
+@pytest.mark.parametrize("slowness", [1.5, 4.0, 30.0])
+def test_a_budget_is_kept_and_a_slower_machine_plans_again(
+    slowness: float, timepiece: SimpleNamespace
+) -> None:
+    """Planned for 0.02 s a step, where each takes `slowness` times that."""
     task, images = make_task("rotation"), pictures(20, 16)
-    promised = plan(steps=100_000, batch=8, log_every=5, evaluate_every=50_000, seconds=6.0)
+    promised = plan(steps=480, batch=2, log_every=5, evaluate_every=100, seconds=10.0)
     training = Training(task, images, promised)
-    found = [*training.run()]
-    assert found[-1].seconds < 9.0
-    assert found[-1].step == training.plan.steps < 100_000
+    found = on_a_machine(training, timepiece, lambda _: 0.02 * slowness, evaluation=0.05)
+    assert 8.5 < found[-1].seconds < 11.0
+    assert found[-1].step == training.plan.steps == pytest.approx(480 / slowness, rel=0.1)
     assert training.plan.replans
     assert any("slower than expected" in metrics.note for metrics in found)
     assert found[-1].learning_rate < 0.1 * promised.lr
+
+
+def test_a_machine_as_fast_as_expected_keeps_its_plan(timepiece: SimpleNamespace) -> None:
+    task, images = make_task("rotation"), pictures(20, 16)
+    training = Training(task, images, plan(steps=480, batch=2, log_every=5, evaluate_every=100, seconds=10.0))
+    found = on_a_machine(training, timepiece, lambda step: 0.021 if step % 2 else 0.019, evaluation=0.05)
+    assert found[-1].step == 480
+    assert not training.plan.replans
 
 
 def test_a_plan_is_measured_once_a_machine() -> None:

@@ -39,13 +39,15 @@ class Clock:
         self.evaluated += seconds
         self.evaluations += 1
 
-    def step_seconds(self, step: int, least: float) -> float | None:
-        """Seconds of a step, from the last `least` seconds or more and, half as much, from those before; None
-        while there is nothing new to say."""
+    def step_seconds(self, step: int, steps: int, least: float) -> float | None:
+        """Seconds of one of `steps` steps, from the last `least` seconds or more and, half as much, those
+        before; None while there is nothing new to say. A run that may be over within `least` is looked at
+        sooner, whenever a third of what was left has been done."""
         now = time.perf_counter()
-        if now - self.marked < least or step == self.marked_step:
+        since = step - self.marked_step
+        if since == 0 or (now - self.marked < least and 2 * since < steps - step):
             return None
-        lately = (now - self.marked) / (step - self.marked_step)
+        lately = (now - self.marked) / since
         self.marked, self.marked_step = now, step
         self.each = lately if self.each is None else (2.0 * lately + self.each) / 3.0
         return self.each

@@ -246,7 +246,7 @@ class Training:
         plan = self.plan
         if plan.seconds is None or self.step == plan.steps:
             return ""
-        each = clock.step_seconds(self.step, least=max(2.0, 0.06 * plan.seconds))
+        each = clock.step_seconds(self.step, plan.steps, least=max(2.0, 0.06 * plan.seconds))
         if each is None:
             return ""
         left = plan.seconds - clock.seconds() - clock.to_evaluate(plan, self.step, len(self.heldout) / GLANCE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +79,7 @@ def _choose(images: ImageSet) -> int:
 
 def _again(name: str) -> None:
     def again() -> None:
-        st.session_state[f"seed_{name}"] = random.randrange(2**31)
+        st.session_state[f"seed_{name}"] = int(st.session_state.get(f"seed_{name}", 0)) + 1
 
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -117,10 +118,14 @@ def _batches(task: Task, images: Images, device: str, *, shuffled: bool = False)
 
 
 def _parts(images: Images, size: int, order: Tensor | None = None) -> Iterator[Tensor]:
-    for begin in range(0, len(images), size):
+    """At most `size` images at a time, in parts as equal as can be: the mean of the parts' means is then that
+    of the images."""
+    count = -(-len(images) // size)
+    bounds = [len(images) * i // max(1, count) for i in range(count + 1)]
+    for begin, end in itertools.pairwise(bounds):
         if order is None:
-            part = images[begin : begin + size]
+            part = images[begin:end]
         else:
-            index = order[begin : begin + size]
+            index = order[begin:end]
             part = images[index if isinstance(images, Tensor) else index.numpy()]
         yield part if isinstance(part, Tensor) else torch.from_numpy(np.array(part))

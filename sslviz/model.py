@@ -97,6 +97,18 @@ class Network(nn.Module):
         return logits
 
 
+class Norm(nn.BatchNorm1d):
+    """BatchNorm of vectors that lets a batch of one pass: its own statistics would be no statistics."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float (B, K) → float (B, K)."""
+        if self.training and len(x) == 1:
+            return functional.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(x)
+
+
 class Head(nn.Module):
     """For tasks with one view: one linear layer over a coarse grid of the map, since where things are in a
     picture tells which way up it is."""
@@ -105,7 +117,7 @@ class Head(nn.Module):
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(channels * self.grid**2)  # thousands of classes are told apart sooner
+        self.norm = Norm(channels * self.grid**2)  # thousands of classes are told apart sooner
         self.classify = nn.Linear(channels * self.grid**2, classes)
 
     def forward(self, embedded: Tensor) -> Tensor:
@@ -179,7 +191,7 @@ class JointHead(nn.Module):
         self.each = nn.Linear(views * width, classes)
         self.compare = nn.Sequential(
             nn.Linear(views * width, hidden, bias=False),
-            nn.BatchNorm1d(hidden),
+            Norm(hidden),
             nn.ReLU(inplace=True),
             nn.Dropout(0.5),
             nn.Linear(hidden, classes),
@@ -194,7 +206,20 @@ class JointHead(nn.Module):
 
 def pool(maps: Tensor, grid: int) -> Tensor:
     """float (B, K, h, w) → float (B, K, grid, grid): means over a grid; smaller maps are stretched."""
-    return functional.adaptive_avg_pool2d(maps, grid)
+    height, width = maps.shape[-2:]
+    if height % grid == 0 and width % grid == 0:
+        return functional.adaptive_avg_pool2d(maps, grid)
+    # The same as matrix products: Apple's GPUs know adaptive pooling of maps that divide evenly alone.
+    down, along = _means(height, grid, maps), _means(width, grid, maps)
+    return down @ maps @ along.T
+
+
+def _means(length: int, grid: int, like: Tensor) -> Tensor:
+    """(grid, length): each row the mean over one of `grid` equal parts, and over all pixels it touches."""
+    part = torch.arange(grid)[:, None]
+    pixel = torch.arange(length)
+    inside = (pixel >= part * length // grid) & (pixel < -(-(part + 1) * length // grid))
+    return (inside / inside.sum(1, keepdim=True)).to(like.device, like.dtype)
 
 
 def build(model: str, views: int, classes: int, view_size: int, seed: int, places: int = 0) -> Network:

@@ -46,6 +46,8 @@ class Bound:
     """A task bound to an image and a few others: what stays as it is when another example is asked for."""
 
     problem: Problem
+    classes: int
+    """Of the task on the whole set."""
     square: NDArray[np.uint8]
     """(S, S, 3): the image."""
     row: int
@@ -75,7 +77,7 @@ class Bound:
             boxes=[(b[0], b[1], b[2], b[3]) for b in batch.boxes[at].tolist()],
             mirror=bool(batch.mirror[at]),
             answer=answer,
-            classes=self.problem.classes,
+            classes=self.classes,
             sentence=self.problem.say(answer),
             row=self.row,
             permutation=None if permutations is None else [int(tile) for tile in permutations[answer]],
@@ -97,18 +99,18 @@ def bind(task: Task, images_: ImageSet | NDArray[np.uint8], row: int) -> Bound:
     count = len(images_)
     if not 0 <= row < count:
         raise UserError(f"There is no image {row} in a set of {count}.")
-    squares = torch.from_numpy(
-        _squares(task, images_, [(row + i) % count for i in range(min(COMPANY, count))])
-    )
+    company = min(COMPANY, count)
+    squares = torch.from_numpy(_squares(task, images_, [(row + i) % count for i in range(company)]))
     generator = torch.Generator().manual_seed(0)
-    problem = task.bind(squares, generator)
+    problem = task.excerpt(company, count).bind(squares, generator)
     # Each row makes as many examples as any other, one behind the other.
     everything = problem.make(torch.arange(len(problem)), generator)
     mine = (everything.source == 0).nonzero().flatten().tolist()
     rows = sorted({at * len(problem) // len(everything) for at in mine})
     if not rows:
         raise UserError("This image has no detail that the task could use.", "Choose another one.")
-    return Bound(problem, squares[0].permute(1, 2, 0).contiguous().numpy(), row, rows)
+    classes = problem.classes if company == count else task.answers(count) or problem.classes
+    return Bound(problem, classes, squares[0].permute(1, 2, 0).contiguous().numpy(), row, rows)
 
 
 def _squares(task: Task, images_: ImageSet | NDArray[np.uint8], rows: list[int]) -> NDArray[np.uint8]:

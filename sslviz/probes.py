@@ -127,8 +127,16 @@ def _rows(queries: ImageSet, memory: ImageSet | None) -> tuple[list[str], _Label
             "Labels are the names of folders; give a set that has them.",
         )
     if memory is not None:
-        asked, shared = _with(queries, names), set(queries.ids)
-        known = np.array([row for row in _with(memory, names) if memory.ids[row] not in shared], np.int64)
+        shared = set(queries.ids)
+        alone = [row for row, id_ in enumerate(memory.ids) if id_ not in shared and memory.labels[row]]
+        names = sorted(set(names) & {memory.labels[row] or "" for row in alone})
+        if len(names) < 2:
+            raise UserError(
+                f"Without the images of {queries.name!r}, {memory.name!r} has no two of its labels left.",
+                "Give another set as the memory, or none: then the images are split.",
+            )
+        asked = _with(queries, names)
+        known = np.array([row for row in alone if memory.labels[row] in names], np.int64)
     else:
         parts = [draw.permutation(_with(queries, [name])) for name in names]
         cuts = [0 if len(part) == 1 else max(1, round(len(part) / 5)) for part in parts]

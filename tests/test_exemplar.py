@@ -11,7 +11,9 @@ import torch
 from pictures import generator, maps, photos
 from PIL import Image
 
+from sslviz import preview
 from sslviz.errors import UserError
+from sslviz.tasks import make_task
 from sslviz.tasks.colour import colour_axes, scale_axes, to_hsv, to_rgb
 from sslviz.tasks.exemplar import Exemplar, ExemplarProblem
 from sslviz.tasks.seeds import choose_seeds
@@ -260,3 +262,15 @@ def test_each_change_of_colour_alone(only: str) -> None:
     if only == "multiply":
         ratio = (hsv[:, 2] / was[:, 2].clamp(min=0.01))[(was[:, 2] > 0.2) & (was[:, 2] < 0.7)]
         assert 1 / 1.4 - 0.03 < ratio.min() < ratio.max() < 1.43
+
+
+@pytest.mark.parametrize("seeds", [0, 20, 60, 300])
+def test_a_page_shows_seeds_of_the_sides_that_the_whole_set_has(seeds: int) -> None:
+    images = photos(60, 128)
+    task = make_task("exemplar", {"seeds": seeds})
+    whole = task.bind(images, generator())
+    shown = preview.bind(task, images.numpy(), 3)
+    assert shown.classes == task.answers(60)
+    sides = [problem.seeds.side.unique().tolist() for problem in (whole, shown.problem)]
+    assert sides[0] == sides[1]
+    assert {example.row for example in shown.examples(0)} == {3}

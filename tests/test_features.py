@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from sslviz.features import estimated, extract, pixels
+from sslviz.features import _parts, estimated, extract, pixels
 from sslviz.model import build
 from sslviz.tasks import make_task
 
@@ -128,3 +128,20 @@ def test_progress_reaches_the_end() -> None:
     extract(build("small", 1, 4, 24, seed=0), ROTATION, pictures(5), report=lambda *at: told.append(at))
     assert told[-1] == (10, 10)
     assert told == sorted(told)
+
+
+@pytest.mark.parametrize("count", [1, 7, 122, 123, 245])
+def test_every_image_weighs_the_same_in_the_statistics(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the last batch would be of one image only."""
+    monkeypatch.setattr("sslviz.features.BATCH_PIXELS", 122 * 24 * 24)
+    sizes = [len(part) for part in _parts(pictures(count), 122)]
+    assert sum(sizes) == count
+    assert max(sizes) <= 122
+    assert max(sizes) - min(sizes) <= 1
+    network = build("small", 1, 4, 24, seed=0)
+    images = pictures(count)
+    encoder = estimated(network, ROTATION, images)
+    conv, norm = next(iter(encoder.blocks["block1"].children()))[:2]  # type: ignore[index]
+    with torch.no_grad():
+        mean = conv((images.float() - 127.5) / 64).mean((0, 2, 3))
+    np.testing.assert_allclose(norm.running_mean.numpy(), mean.numpy(), atol=0.02)

@@ -172,3 +172,12 @@ def test_words() -> None:
 def test_tiles_too_small() -> None:
     with pytest.raises(UserError, match="Tiles would be"):
         bound(photos(1, 48), crop=0.5)
+
+
+@pytest.mark.parametrize(("side", "most"), [(48, 1), (112, 1), (136, 1), (272, 2)])
+def test_channels_are_shifted_by_the_published_share(side: int, most: int) -> None:
+    problem = Jigsaw(colour_guard=1.0, grey=0.0).bind(photos(2, side), generator())
+    assert isinstance(problem, JigsawProblem)
+    shifts = problem._channel_shifts(torch.ones(40, dtype=torch.bool), generator())
+    assert shifts.abs().max() == most
+    assert not shifts[..., 1].any()

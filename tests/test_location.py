@@ -116,6 +116,16 @@ def test_projected_pixels() -> None:
     assert torch.equal(project(grey), grey)
 
 
+def test_saturated_colours_are_projected_too() -> None:
+    """Clipped, they would be greenish or magenta again."""
+    corners = torch.cartesian_prod(*[torch.tensor([0, 255])] * 3).to(torch.uint8)
+    shown = project(corners[:, :, None, None].expand(-1, 3, 2, 2)).double()
+    leaning = 2 * shown[:, 1] - shown[:, 0] - shown[:, 2]
+    assert leaning.abs().max() <= 3  # of rounding, up to one level of each of four
+    brightness = corners.double().mean(1)[:, None, None]
+    assert (shown.mean(1) - brightness).abs().max() <= 1
+
+
 def test_dropped_channels() -> None:
     views = photos(200, 24)[:, None]
     got = drop(views, generator())

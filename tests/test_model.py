@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sslviz.errors import UserError
-from sslviz.model import MODELS, build
+from sslviz.model import MODELS, Norm, build, pool
 
 SIZES = {"small": (1, 17, 32, 65), "nin": (7, 32), "alexnet": (9, 24), "resnet18": (9, 33)}
 CASES = [(model, size) for model, sizes in SIZES.items() for size in sizes]
@@ -113,3 +113,21 @@ def test_small_fits_into_a_megabyte_in_half_precision(size: int) -> None:
 def test_an_unknown_network_is_a_sentence() -> None:
     with pytest.raises(UserError, match="no network 'large'"):
         build("large", 1, 4, 32, seed=0)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (3, 3), (4, 4), (5, 7), (9, 9), (17, 12)])
+def test_pooling_is_torchs_adaptive_mean(size: tuple[int, int]) -> None:
+    maps = torch.rand(3, 5, *size, generator=torch.Generator().manual_seed(0))
+    for grid in (1, 2, 3):
+        expected = torch.nn.functional.adaptive_avg_pool2d(maps, grid)
+        torch.testing.assert_close(pool(maps, grid), expected)
+
+
+def test_one_row_is_normalised_by_what_was_seen_before() -> None:
+    norm = Norm(3)
+    norm.running_mean = torch.tensor([1.0, 2.0, 3.0])
+    norm.running_var = torch.tensor([4.0, 4.0, 4.0])
+    alone = norm(torch.tensor([[3.0, 2.0, 1.0]]))
+    torch.testing.assert_close(alone, torch.tensor([[1.0, 0.0, -1.0]]), atol=1e-4, rtol=0)
+    several = norm(torch.tensor([[3.0, 2.0, 1.0], [1.0, 4.0, 1.0]]))
+    torch.testing.assert_close(several.mean(0), torch.zeros(3), atol=1e-5, rtol=0)

@@ -111,3 +111,18 @@ PUBLISHED = [
 @pytest.mark.parametrize(("share", "count", "low", "high"), PUBLISHED)
 def test_wilson_intervals_are_the_published_ones(share: float, count: int, low: float, high: float) -> None:
     assert probes.wilson(share, count) == pytest.approx([low, high], abs=2e-3)
+
+
+def test_labels_that_only_what_is_asked_has_are_no_choice(run: runs.Run) -> None:
+    """The memory's other images are unlabelled, or of one label: nothing to tell apart is left."""
+    queries = two_colours("queries", 30, 0)
+    plain = imagesets.create(settings.workspace(), "plain")
+    plain.add(NewImage(f"{n}.png", pixels=pixels) for n, pixels in enumerate(pictures(4)))
+    both = imagesets.merge(settings.workspace(), ["queries", "plain"], "both")
+    with pytest.raises(UserError, match="no two of its labels left"):
+        probes.evaluate(run, queries, both)
+    more = two_colours("more", 60, 1)
+    more.remove([id_ for id_, label in zip(more.ids, more.labels, strict=True) if label == "mud"])
+    found = probes.evaluate(run, queries, more)
+    assert found["labels"] == ["blue", "red"]
+    assert (found["chance"], found["memory"], found["queries"]) == (0.5, 40, 20)

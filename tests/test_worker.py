@@ -139,14 +139,22 @@ def test_ctrl_c_cancels_and_the_handlers_are_given_back(
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: …"),
+        MemoryError(),
+    ],
+)
 def test_out_of_memory_is_tried_once_more_with_half_the_batch(
-    images: ImageSet, monkeypatch: pytest.MonkeyPatch
+    error: Exception, images: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Training.train_step
 
     def hungry(self: Training) -> None:
         if self.plan.batch > limit:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error
         whole(self)
 
     monkeypatch.setattr(Training, "train_step", hungry)

@@ -61,8 +61,9 @@ def train(
         parent = open_run(workspace, start)
         parent.weights()
         start = parent.id
-        inherited.setdefault("model", parent.spec.model)
-        inherited.setdefault("size", parent.spec.size)
+        # With another seed, images that the parent was trained on would be held out.
+        for name in ("model", "size", "seed", *(["options"] if parent.spec.task == task else [])):
+            inherited.setdefault(name, getattr(parent.spec, name))
     if minutes is None and steps is None and like is None:
         minutes = 1.0
     given = {

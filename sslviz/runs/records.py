@@ -53,6 +53,8 @@ class Spec:
     threads: Annotated[int, Field(gt=0)] | None = None
     start: str | None = None
     """Run whose weights this one starts from."""
+    since: Annotated[int, Field(ge=0)] = 0
+    """Steps that those weights have behind them, over all the runs before."""
     title: str = ""
     note: str = ""
     plan: dict[str, Any] | None = None

@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 
 from sslviz.errors import UserError
 from sslviz.tasks.options import check_options
+from sslviz.tasks.sampling import send
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Problem(ABC):
     def rows(self, index: Tensor) -> Tensor:
         """The images of rows `index`, uint8 (B, 3, S, S), on `device`, gathered where the images are."""
         gathered = self.images[index.to(self.images.device)]
-        return gathered.to(self.device, non_blocking=True)
+        return send(gathered, self.device)
 
 
 class Task(ABC):
@@ -132,6 +133,16 @@ class Task(ABC):
     @abstractmethod
     def side(self, short_side: int) -> int:
         """S that suits images whose median short side is `short_side` pixels."""
+
+    def answers(self, count: int) -> int | None:  # noqa: ARG002
+        """Classes that there will be on `count` images, as far as they suffice; None where only the bound
+        problem knows."""
+        return None
+
+    def excerpt(self, count: int, total: int) -> Task:  # noqa: ARG002
+        """The task for `count` of `total` images, such that what it makes of an image is what it would make
+        among all of them."""
+        return self
 
     def normalize(self, views: Tensor) -> Tensor:
         """uint8 views (..., 3, h, w) → the float32 the network reads, about zero mean and unit spread."""

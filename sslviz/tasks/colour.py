@@ -36,9 +36,17 @@ def grey(views: Tensor) -> Tensor:
 
 
 def project(views: Tensor) -> Tensor:
-    """uint8 (..., 3, h, w) without its green–magenta part; grey pixels stay as they are."""
+    """uint8 (..., 3, h, w) without its green–magenta part; grey pixels stay as they are.
+
+    A saturated colour may then lie outside [0, 255]. It is moved toward the grey of its brightness until it
+    does not: clipped, it would be greenish or magenta again.
+    """
     matrix = PROJECTION.to(views.device)
-    return as_pixels(torch.einsum("ij,...jhw->...ihw", matrix, views.to(torch.float32)))
+    pixels = torch.einsum("ij,...jhw->...ihw", matrix, views.to(torch.float32))
+    mean = pixels.mean(-3, keepdim=True)
+    colour = pixels - mean
+    room = torch.where(colour < 0, mean, 255.0 - mean) / colour.abs().clamp_(min=1e-3)
+    return as_pixels(mean + colour * room.amin(-3, keepdim=True).clamp_(max=1.0))
 
 
 def drop(views: Tensor, generator: Generator) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -13,7 +13,7 @@ from sslviz.errors import UserError
 from sslviz.tasks.base import Batch, Problem, Task
 from sslviz.tasks.colour import colour_axes, scale_axes, to_hsv, to_rgb
 from sslviz.tasks.options import option
-from sslviz.tasks.sampling import as_pixels, draw, sample_turned
+from sslviz.tasks.sampling import as_pixels, draw, sample_turned, send
 from sslviz.tasks.seeds import Seeds, choose_seeds
 
 TRIES = 8
@@ -89,7 +89,7 @@ class Exemplar(Task):
         """Draws the seeds and measures the set's colour axes. Raises `UserError` where the images have too
         few places that are not flat."""
         self.check_images(images)
-        wanted = self.seeds or min(4000, max(100, len(images)))
+        wanted = self.answers(len(images))
         sides = self.seed_sides(images.shape[-1])
         seeds = choose_seeds(images, wanted, sides, generator)
         while len(seeds) < self.seeds and (len(sides) > 1 or sides[0] > 12):
@@ -101,8 +101,18 @@ class Exemplar(Task):
                 f"There is room for {len(seeds)} seeds where these images are not flat, not for {wanted}.",
                 "Add images with more detail, or ask for fewer seeds.",
             )
-        mean, axes = colour_axes(images)
-        return ExemplarProblem(images, device or images.device, self, seeds, mean, axes)
+        device = device or images.device
+        mean, axes = (send(found, device) for found in colour_axes(images))
+        return ExemplarProblem(images, device, self, seeds, mean, axes)
+
+    def answers(self, count: int) -> int:
+        return self.seeds or min(4000, max(100, count))
+
+    def excerpt(self, count: int, total: int) -> Task:
+        """As many seeds an image as among all of them, and one at least, so of the same sides."""
+        if not self.seeds or count == total:
+            return self
+        return replace(self, seeds=max(2, count, round(self.seeds * count / total)))
 
     def seed_sides(self, side: int) -> list[int]:
         """Sides in pixels of the seeds in images of side `side`, the smallest first."""
@@ -155,9 +165,9 @@ class ExemplarProblem(Problem):
         boxes = torch.stack([x - half, y - half, x + half, y + half], -1) / full
         return Batch(
             views=as_pixels(patches)[:, None],
-            answer=index.to(self.device),
-            source=source.to(self.device),
-            boxes=boxes[:, None].to(self.device),
+            answer=send(index, self.device),
+            source=send(source, self.device),
+            boxes=send(boxes[:, None], self.device),
             mirror=torch.zeros(len(index), dtype=torch.bool, device=self.device),
         )
 
@@ -189,10 +199,10 @@ class ExemplarProblem(Problem):
         """Contrast along the colour axes, then saturation, value and hue, of float (B, 3, h, w) in [0,
         255]."""
         task = self.task
-        drawn = draw(generator, 10, len(patches), 1, 1, low=-1.0).to(self.device)
+        drawn = send(draw(generator, 10, len(patches), 1, 1, low=-1.0), self.device)
         if task.contrast > 1:
             factors = task.contrast ** drawn[:3, :, 0, 0].T
-            patches = scale_axes(patches, factors, self.mean.to(self.device), self.axes.to(self.device))
+            patches = scale_axes(patches, factors, self.mean, self.axes)
             patches = patches.clamp_(0, 255)
         if task.power > 1 or task.multiply > 1 or task.add > 0 or task.hue > 0:
             hue, *parts = to_hsv(patches / 255).unbind(1)

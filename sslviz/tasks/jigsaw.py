@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +13,7 @@ from sslviz.tasks.base import Batch, Problem, Task
 from sslviz.tasks.colour import grey, standardize
 from sslviz.tasks.options import option
 from sslviz.tasks.permutations import KINDS, permutation_set
-from sslviz.tasks.sampling import boxes_of, change, coin, cut, draw_up_to, mirror_where, mirrored_left
+from sslviz.tasks.sampling import boxes_of, change, coin, cut, draw_up_to, mirror_where, mirrored_left, send
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,8 @@ class Jigsaw(Task):
 
     permutation_set: str = option("algebraic", choices=KINDS)
     """How the permutations are chosen. "algebraic" takes groups whose members differ in at least 8 slots (up
-    to 72), 7 (up to 504) or 6 (up to 1,512); "greedy_min" looks for a large smallest distance; "greedy_mean"
-    for a large mean, "random" for nothing.
+    to 72), 7 (up to 504), 6 (up to 1,512) or 4 (beyond); "greedy_min" looks for a large smallest distance;
+    "greedy_mean" for a large mean, "random" for nothing.
     Paper: the greedy mean, in which the closest two differ in 2 slots (algorithm 1)."""
 
     crop: float = option(0.95, low=0.5, high=1.0)
@@ -71,7 +70,7 @@ class Jigsaw(Task):
 
     channel_shift: float = option(2 / 255, low=0.0, high=0.05)
     """By how much red and blue are shifted against green in each tile, at most, as a fraction of the square's
-    side, rounded up to whole pixels; hides the fringes that tell where in a photograph a tile was.
+    side, in whole pixels, one at least; hides the fringes that tell where in a photograph a tile was.
     Paper: 2 of 255 pixels ("Preventing shortcuts")."""
 
     tile_norm: bool = option(True)
@@ -142,20 +141,22 @@ class JigsawProblem(Problem):
         tops = (top[..., None] + shift[0]).clamp_(0, full - self.tile)
         lefts = (left[..., None] + shift[1]).clamp_(0, full - self.tile)
         lefts = mirrored_left(lefts, self.tile, full, mirror[:, None, None])
-        tiles = cut(self.images, row, tops.flatten(0, 1), lefts.flatten(0, 1), self.tile).to(self.device)
+        tiles = cut(self.images, row, tops.flatten(0, 1), lefts.flatten(0, 1), self.tile)
+        tiles = send(tiles, self.device)
         tiles = mirror_where(tiles.view(count, 9, 3, self.tile, self.tile), mirror)
         return Batch(
             views=change(tiles, in_grey, grey),
-            answer=answer.to(self.device),
-            source=index.to(self.device),
-            boxes=boxes_of(left, top, self.tile, full).to(self.device),
-            mirror=mirror.to(self.device),
+            answer=send(answer, self.device),
+            source=send(index, self.device),
+            boxes=send(boxes_of(left, top, self.tile, full), self.device),
+            mirror=send(mirror, self.device),
         )
 
     def _channel_shifts(self, shifted: Tensor, generator: Generator) -> Tensor:
         """int64 (2, B, 9, 3): down and right shift of each channel of each tile; green, by which the box is
         drawn, stays. Each tile has its own, since a lens shifts each place differently."""
-        most = math.ceil(self.task.channel_shift * 3 * self.cell)
+        asked = self.task.channel_shift * 3 * self.cell
+        most = max(1, round(asked)) if asked > 0 else 0
         count = len(shifted)
         drawn = draw_up_to(torch.full((2, count, 9, 3), 2 * most), generator) - most
         return drawn * shifted[:, None, None] * torch.tensor([1, 0, 1])

@@ -12,7 +12,17 @@ from sslviz.errors import UserError
 from sslviz.tasks.base import Batch, Problem, Shared, Task
 from sslviz.tasks.colour import drop, project, standardize
 from sslviz.tasks.options import option
-from sslviz.tasks.sampling import boxes_of, change, coin, cut, draw, draw_up_to, mirror_where, mirrored_left
+from sslviz.tasks.sampling import (
+    boxes_of,
+    change,
+    coin,
+    cut,
+    draw,
+    draw_up_to,
+    mirror_where,
+    mirrored_left,
+    send,
+)
 
 WORDS = ("above left", "above", "above right", "left", "right", "below left", "below", "below right")
 STEPS = torch.tensor([[-1, -1], [-1, 0], [-1, 1], [0, -1], [0, 1], [1, -1], [1, 0], [1, 1]])
@@ -127,10 +137,10 @@ class LocationProblem(Problem):
         views, boxes, mirror = self._cut(index.cpu(), places, generator)
         return Batch(
             views=views,
-            answer=answer.to(self.device),
-            source=index.to(self.device),
-            boxes=boxes.to(self.device),
-            mirror=mirror.to(self.device),
+            answer=send(answer, self.device),
+            source=send(index, self.device),
+            boxes=send(boxes, self.device),
+            mirror=send(mirror, self.device),
         )
 
     def make_shared(self, index: Tensor, times: int, generator: Generator) -> Shared:
@@ -139,7 +149,7 @@ class LocationProblem(Problem):
         views, _, _ = self._cut(index.cpu(), torch.arange(9).expand(count, 9), generator)
         answer = draw(generator, count, 8).argsort(1)[:, :times]
         order = torch.stack([torch.full_like(answer, 4), PLACES[answer]], 2)
-        return Shared(views, order.to(self.device), answer.to(self.device))
+        return Shared(views, send(order, self.device), send(answer, self.device))
 
     def _cut(self, index: Tensor, places: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Patches at `places` int64 (B, U) of a 3 × 3 grid, numbered row by row: views, boxes and mirror of
@@ -158,7 +168,7 @@ class LocationProblem(Problem):
 
         stored_left = mirrored_left(left, self.patch, full, mirror[:, None])
         row = index.repeat_interleave(several)
-        patches = cut(self.images, row, top.flatten(), stored_left.flatten(), self.patch).to(self.device)
+        patches = send(cut(self.images, row, top.flatten(), stored_left.flatten(), self.patch), self.device)
         patches = mirror_where(patches.view(count, several, 3, self.patch, self.patch), mirror)
         return self._guard(patches, generator), boxes_of(left, top, self.patch, full), mirror
 

@@ -22,7 +22,7 @@ def permutation_set(count: int, kind: str, generator: Generator) -> Tensor:
 
     - "algebraic": the best sets known, in a fixed order. Up to 72 from the affine group AGL(1, 9), minimum
       distance 8; up to 504 from PGL(2, 8), minimum 7; up to 1,512 from PΓL(2, 8), minimum 6; beyond,
-      "greedy_min" goes on from there, minimum 5 or 4.
+      "greedy_min" goes on from there, minimum 4.
     - "greedy_min": again and again the permutation whose smallest distance to the set is largest.
     - "greedy_mean": again and again the one whose mean distance to the set is largest, as Noroozi and
       Favaro do (section 4.1); the minimum is 2.

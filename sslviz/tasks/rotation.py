@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from sslviz.tasks.base import Batch, Problem, Task
 from sslviz.tasks.options import option
-from sslviz.tasks.sampling import boxes_of, coin, draw_up_to, mirror_where, resample
+from sslviz.tasks.sampling import boxes_of, coin, draw_up_to, mirror_where, resample, send
 
 WORDS = ("upright", "turned 90° left", "upside down", "turned 90° right")
 
@@ -83,10 +83,10 @@ class RotationProblem(Problem):
         boxes = boxes_of(left, top, side, full).repeat_interleave(4, 0)
         return Batch(
             views=views[:, None],
-            answer=torch.arange(4).repeat(count).to(self.device),
-            source=index.repeat_interleave(4).to(self.device),
-            boxes=boxes[:, None].to(self.device),
-            mirror=mirror.repeat_interleave(4).to(self.device),
+            answer=send(torch.arange(4).repeat(count), self.device),
+            source=send(index.repeat_interleave(4), self.device),
+            boxes=send(boxes[:, None], self.device),
+            mirror=send(mirror.repeat_interleave(4), self.device),
         )
 
     def say(self, answer: int) -> str:

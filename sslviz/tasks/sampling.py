@@ -36,6 +36,11 @@ def noise(generator: Generator, device: torch.device) -> Generator:
     return torch.Generator(device).manual_seed(seed)
 
 
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """`tensor`, of the host, on `device`; a CUDA device is not waited for."""
+    return tensor.to(device, non_blocking=device.type == "cuda")
+
+
 def boxes_of(left: Tensor, top: Tensor, side: Tensor | int, full: int) -> Tensor:
     """float32 (..., 4): x0 y0 x1 y1 in [0, 1] of square windows given in pixels of images of side `full`."""
     return torch.stack([left, top, left + side, top + side], -1).to(torch.float32) / full
@@ -57,7 +62,7 @@ def cut(images: Tensor, row: Tensor, top: Tensor, left: Tensor, side: int) -> Te
         top, left = top[:, None], left[:, None]
     windows = images.unfold(2, side, 1).unfold(3, side, 1)  # a view: no pixel is copied yet
     channel = torch.arange(images.shape[1], device=where)
-    return windows[row.to(where)[:, None], channel, top.to(where), left.to(where)]
+    return windows[send(row, where)[:, None], channel, send(top, where), send(left, where)]
 
 
 def change(views: Tensor, which: Tensor, how: Callable[[Tensor], Tensor]) -> Tensor:
@@ -87,8 +92,8 @@ def resample(images: Tensor, top: Tensor, left: Tensor, side: Tensor, size: int,
     horizontal = torch.where(mirror[:, None, None], horizontal.flip(1), horizontal)
     # Two matrix products an image: separable, so cheaper than sampling each pixel, on any device.
     pixels = images.to(torch.float32)
-    rows = vertical.to(device)[:, None] @ pixels
-    return as_pixels(rows @ horizontal.to(device).transpose(1, 2)[:, None])
+    rows = send(vertical, device)[:, None] @ pixels
+    return as_pixels(rows @ send(horizontal, device).transpose(1, 2)[:, None])
 
 
 def _triangle(start: Tensor, side: Tensor, size: int, full: int) -> Tensor:
@@ -119,10 +124,10 @@ def sample_turned(
     cos, sin = (angle.cos() * side)[:, None, None], (angle.sin() * side)[:, None, None]
     x = centre_x[:, None, None] + along * cos - down * sin
     y = centre_y[:, None, None] + along * sin + down * cos
-    grid = torch.stack([x, y], -1).mul_(2.0 / full).sub_(1.0).to(images.device)
-    sampled = functional.grid_sample(
-        images.to(torch.float32), grid, mode="bilinear", padding_mode="border", align_corners=False
-    )
+    grid = torch.stack([x, y], -1).mul_(2.0 / full).sub_(1.0)
+    grid.clamp_(1 / full - 1, 1 - 1 / full)  # what padding with the border does, which not all GPUs know
+    grid = send(grid, images.device)
+    sampled = functional.grid_sample(images.to(torch.float32), grid, mode="bilinear", align_corners=False)
     return functional.avg_pool2d(sampled, 2)
 
 

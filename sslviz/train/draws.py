@@ -3,6 +3,7 @@ depends on the seed and its number alone, so a run that is resumed takes the cou
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import warnings
 
@@ -15,6 +16,9 @@ from sslviz.tasks.base import Batch, Problem, Task
 
 HELDOUT = 2000
 """Examples that held-out accuracy is measured on, at least."""
+
+PART = 250
+"""Rows that the held-out examples are made of at a time."""
 
 Images = Tensor | NDArray[np.uint8]
 """uint8 (N, 3, S, S); a memory map will do."""
@@ -46,11 +50,14 @@ def rows_of_step(rows: Tensor, batch: int, seed: int, step: int) -> Tensor:
     """int64 (batch,): the rows of a step. All `rows` in an order drawn for each epoch, epoch after epoch."""
     count = len(rows)
     first, last = step * batch // count, ((step + 1) * batch - 1) // count
-    orders = [
-        torch.randperm(count, generator=seed_for(seed, "order", epoch)) for epoch in range(first, last + 1)
-    ]
+    orders = [_order(count, seed, epoch) for epoch in range(first, last + 1)]
     begin = step * batch - first * count
     return rows[torch.cat(orders)[begin : begin + batch]]
+
+
+@functools.lru_cache(maxsize=4)
+def _order(count: int, seed: int, epoch: int) -> Tensor:
+    return torch.randperm(count, generator=seed_for(seed, "order", epoch))
 
 
 def held_out(problem: Problem, rows: Tensor, seed: int) -> Batch:
@@ -59,7 +66,9 @@ def held_out(problem: Problem, rows: Tensor, seed: int) -> Batch:
     generator = seed_for(seed, "heldout")
     made: list[Batch] = []
     while sum(map(len, made)) < HELDOUT:
-        order = torch.randperm(len(rows), generator=generator)[:HELDOUT]
-        made += [problem.make(rows[part], generator) for part in torch.split(order, 250)]
+        # A few images are asked about again and again, many at a time.
+        rounds = range(0, PART, len(rows))
+        order = torch.cat([torch.randperm(len(rows), generator=generator) for _ in rounds])[:HELDOUT]
+        made += [problem.make(rows[part], generator) for part in torch.split(order, PART)]
     names = Batch.__dataclass_fields__
     return Batch(**{name: torch.cat([getattr(batch, name) for batch in made]) for name in names})

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from sslviz.errors import UserError
@@ -23,6 +23,8 @@ from sslviz.train.draws import Images, bind, held_out, rows_of_step, seed_for
 
 GLANCE = 500
 """Examples of an evaluation during the run; the last one is on all."""
+ASSEMBLED = 2**16
+"""Most arrangements that an evaluation tries at once: 64 MB of them."""
 SLOWER = 1.1
 """A run that would take this much longer than its budget plans again."""
 
@@ -58,13 +60,16 @@ class Training:
         seed: int = 0,
         device: str = "cpu",
         start: Mapping[str, Tensor] | None = None,
+        since: int = 0,
     ) -> None:
         """`images` is uint8 (N, 3, S, S). `start` is another network's weights; those whose name and shape
-        fit are taken, so a head for other classes starts afresh. Raises `UserError` where the images do not
-        suffice for the task."""
+        fit are taken, so a head for other classes starts afresh. `since` is how many steps those weights have
+        behind them: with the same seed the same images are held out, and the draws go on where they ended.
+        Raises `UserError` where the images do not suffice for the task."""
         self.task = task
         self.plan = plan
         self.seed = seed
+        self.since = since
         self.device = torch.device(device)
         self.problem = bind(task, images, seed, self.device)
         self.train_rows, self.heldout_rows = self.problem.split(seed_for(seed, "split"))
@@ -131,21 +136,23 @@ class Training:
     def train_step(self) -> None:
         """One step; its figures stay on the device until they are asked for."""
         plan = self.plan
-        generator = seed_for(self.seed, "draws", self.step)
+        views, order, answer = self._draw()
         for group in self.optimizer.param_groups:
             group["lr"] = plan.learning_rate(self.step)
         self.network.train()
         with self._own_randomness(), self._autocast():
-            logits, answer, views = self._answer(generator)
-            loss = functional.cross_entropy(logits.float(), answer, label_smoothing=plan.label_smoothing)
+            logits = self._forward(views, order).float()
+            loss = functional.cross_entropy(logits, answer, label_smoothing=plan.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self._loss += loss.detach()
-        self._right += (logits.detach().argmax(1) == answer).sum()
+        # What is shown beside the held-out loss must be the same quantity.
+        logits = logits.detach()
+        self._loss += functional.cross_entropy(logits, answer) if plan.label_smoothing else loss.detach()
+        self._right += (logits.argmax(1) == answer).sum()
         self._answers += len(answer)
-        self._views += views
-        self.views_seen += views
+        self._views += views.shape[0] * views.shape[1]
+        self.views_seen += views.shape[0] * views.shape[1]
         self._batches += 1
         self.step += 1
 
@@ -157,13 +164,17 @@ class Training:
         heldout = self.heldout
         count = len(heldout) if examples is None else min(examples, len(heldout))
         size = max(1, 2048 // self.task.views)
+        if self.task.places:  # every answer of every example is tried, in memory, side by side
+            size = max(1, min(size, ASSEMBLED // self.problem.classes))
         loss = torch.zeros((), device=self.device)
         right = torch.zeros((), dtype=torch.int64, device=self.device)
         self.network.eval()
-        with torch.inference_mode(), self._autocast():
+        with torch.inference_mode():
             for begin in range(0, count, size):
                 end = min(begin + size, count)
-                logits = self._forward(self.task.normalize(heldout.views[begin:end])).float()
+                views = self.task.normalize(heldout.views[begin:end])
+                with self._autocast():
+                    logits = self._forward(views).float()
                 answer = heldout.answer[begin:end]
                 loss += functional.cross_entropy(logits, answer, reduction="sum")
                 right += (logits.argmax(1) == answer).sum()
@@ -210,18 +221,20 @@ class Training:
         if replans:
             self.plan = replace(self.plan, steps=replans[-1][1], replans=replans)
 
-    def _answer(self, generator: Generator) -> tuple[Tensor, Tensor, int]:
-        """Logits, answers, and how many views the encoder saw for them."""
-        rows = rows_of_step(self.train_rows, self.plan.batch, self.seed, self.step)
+    def _draw(self) -> tuple[Tensor, Tensor | None, Tensor]:
+        """What the network reads in this step, as its `forward` takes it, and the answers.
+
+        Outside autocast, which would make other pixels than the pages show.
+        """
+        at = self.since + self.step
+        generator = seed_for(self.seed, "draws", at)
+        rows = rows_of_step(self.train_rows, self.plan.batch, self.seed, at)
         if self.plan.reuse > 1:
             shared = self.problem.make_shared(rows, self.plan.reuse, generator)
             if shared is not None:
-                views = self.task.normalize(shared.views)
-                logits = self._forward(views, shared.order)
-                return logits, shared.answer.flatten(), views.shape[0] * views.shape[1]
+                return self.task.normalize(shared.views), shared.order, shared.answer.flatten()
         batch = self.problem.make(rows, generator)
-        views = self.task.normalize(batch.views)
-        return self._forward(views), batch.answer, views.shape[0] * views.shape[1]
+        return self.task.normalize(batch.views), None, batch.answer
 
     def _metrics(self, clock: Clock, rate: float) -> Metrics:
         loss = self._loss.item() / max(1, self._batches)
@@ -266,11 +279,17 @@ class Training:
         """Dropout draws from torch's global generators: seed them for the step, then put them back."""
         devices = [self.device.index or 0] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
-            number = seed_for(self.seed, "dropout", self.step).initial_seed()
+            number = seed_for(self.seed, "dropout", self.since + self.step).initial_seed()
             torch.default_generator.manual_seed(number)
             if devices:
                 torch.cuda.default_generators[devices[0]].manual_seed(number)
-            yield
+            if self.device.type == "mps":  # which fork_rng does not look after
+                before = torch.mps.get_rng_state()
+                torch.mps.manual_seed(number)
+                yield
+                torch.mps.set_rng_state(before)
+            else:
+                yield
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         if self.plan.precision == "fp32":

@@ -136,9 +136,13 @@ def _time(training: Training) -> dict[str, float]:
         training.train_step()
         _wait(training.device)
         taken.append(time.perf_counter() - before)
-    before = time.perf_counter()
-    training.problem.make(training.heldout_rows[:64], seed_for(0, "time"))
-    prepare = HELDOUT * (time.perf_counter() - before) / min(64, len(training.heldout_rows))
+    rows = training.heldout_rows.repeat(-(-64 // len(training.heldout_rows)))[:64]
+    preparing, made = [], 1
+    for _ in range(3):
+        before = time.perf_counter()
+        made = len(training.problem.make(rows, seed_for(0, "time")))
+        preparing.append(time.perf_counter() - before)
+    prepare = HELDOUT * min(preparing) / made  # the first fills caches, any may be interrupted
     each = sorted(taken)[len(taken) // 2]
     # A view without its backward pass costs about a third.
     view = each / (training.views_seen / training.step) / 3
@@ -148,6 +152,8 @@ def _time(training: Training) -> dict[str, float]:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def _threads() -> int:

@@ -124,7 +124,8 @@ def begin(spec: Spec) -> Run:
 
 
 def further(run: Run, minutes: float = 1.0) -> Spec:
-    """What to ask for to train `run` for longer: the same, from its weights, with a plan of its own."""
+    """What to ask for to train `run` for longer: the same, from its weights, with a plan of its own. The same
+    seed holds the same images out; see `Spec.since`."""
     return replace(
         run.spec,
         start=run.id,
@@ -136,7 +137,6 @@ def further(run: Run, minutes: float = 1.0) -> Spec:
         title="",
         note="",
         created=0.0,
-        seed=run.spec.seed + 1,
     )
 
 

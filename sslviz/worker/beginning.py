@@ -34,17 +34,18 @@ def saved_state(run: Run, fingerprint: str) -> tuple[int, dict[str, torch.Tensor
     return None
 
 
-def start_weights(run: Run) -> dict[str, torch.Tensor] | None:
-    """Weights of the run that this one starts from."""
+def start_weights(run: Run) -> tuple[dict[str, torch.Tensor] | None, int]:
+    """Weights of the run that this one starts from, and the steps that they have behind them."""
     if run.spec.start is None:
-        return None
+        return None, 0
     parent = open_run(run.workspace, run.spec.start)
     if parent.spec.model != run.spec.model:
         raise UserError(
             f"Run {parent.id} has the network {parent.spec.model!r}, not {run.spec.model!r}.",
             f"Use --model {parent.spec.model}.",
         )
-    return load_file(parent.weights())
+    path = parent.weights()
+    return load_file(path), parent.spec.since + int(path.parent.name)
 
 
 def open_images(run: Run) -> imagesets.ImageSet:

@@ -108,17 +108,27 @@ def _train_with_half(run: Run, device: str, stop: Stop, tell: Report) -> dict[st
     """Train; where memory does not suffice, once more with half the batch."""
     try:
         return _train(run, device, stop, tell)
-    except (torch.OutOfMemoryError, MemoryError):
+    except (RuntimeError, MemoryError) as error:
+        if not _lacks_memory(error):
+            raise
         _log(run, traceback.format_exc())
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
     try:
         return _train(open_run(run.workspace, run.id), device, stop, tell, halve=True)
-    except torch.OutOfMemoryError:
+    except (RuntimeError, MemoryError) as error:
+        if not _lacks_memory(error):
+            raise
         raise UserError(
             f"There was not enough memory on the {device} device, even with half the batch.",
             "Choose a smaller size, network or batch.",
         ) from None
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """torch has an error of its own for GPUs, but none for the processor's memory."""
+    ours = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return ours or "DefaultCPUAllocator" in str(error) or "allocate memory" in str(error)
 
 
 def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = False) -> dict[str, Any]:
@@ -137,14 +147,9 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
     plan = plan_for(run, task, squares, device, halve=halve)
     if halve:
         message = f"Training with half the batch, {plan.batch}: memory did not suffice for more."
+    start, since = (None, spec.since) if saved else start_weights(run)
     training = _Stoppable(
-        task,
-        squares,
-        plan,
-        model=spec.model,
-        seed=spec.seed,
-        device=device,
-        start=None if saved else start_weights(run),
+        task, squares, plan, model=spec.model, seed=spec.seed, device=device, start=start, since=since
     )
     training.stop = stop
     run.keep_metrics(saved[0] if saved else -1)
@@ -159,6 +164,7 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
         side=squares.shape[-1],
         view=_view_size(training),
         classes=training.problem.classes,
+        since=since,
     )
     tell(
         run.set_status(

@@ -254,4 +254,4 @@ def test_the_app_is_served_on_this_machine_only_with_the_options_of_its_config(t
         assert f"http://127.0.0.1:{port}" in (tmp_path / "log").read_text()
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0

@@ -72,8 +72,9 @@ def play_cifar10(monkeypatch: pytest.MonkeyPatch, digests: dict[str, str]) -> No
     monkeypatch.setattr("torchvision.datasets.utils._get_redirect_url", lambda url, max_hops=3: url)
 
 
-def play_files(monkeypatch: pytest.MonkeyPatch, count: int = 6) -> None:
-    """Flowers-102, say, whose "download" takes a moment and writes an archive as it comes."""
+def play_files(monkeypatch: pytest.MonkeyPatch, count: int = 6, seen: list[int] | None = None) -> None:
+    """Flowers-102, say, whose "download" writes an archive part by part; with `seen`, to which progress is
+    appended, each part only comes when the one before has been seen."""
 
     class Flowers:
         classes = ("rose", "lily")
@@ -85,7 +86,9 @@ def play_files(monkeypatch: pytest.MonkeyPatch, count: int = 6) -> None:
                 with (self.folder / "102flowers.tgz").open("wb") as file:
                     for part in range(1, 5):
                         file.truncate(50_000_000 * part)
-                        time.sleep(0.4)
+                        before, until = len(seen or []), time.monotonic() + 30
+                        while seen is not None and len(seen) == before and time.monotonic() < until:
+                            time.sleep(0.01)
             for number in range(count):
                 draw = np.random.default_rng([number, len(split)])
                 pixels = draw.integers(0, 256, (40, 40, 3), dtype=np.uint8)
@@ -144,8 +147,8 @@ def test_a_pickle_with_another_digest_is_never_read(workspace: Path, monkeypatch
 def test_files_are_read_where_they_lie_and_progress_is_what_has_arrived(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    play_files(monkeypatch)
     seen: list[int] = []
+    play_files(monkeypatch, seen=seen)
     found = downloads.download(workspace, "flowers102", lambda done, total: seen.append(done))
     assert len(found) == 18
     assert found.label_counts() == {"lily": 9, "rose": 9}

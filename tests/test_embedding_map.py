@@ -199,7 +199,15 @@ def test_the_card_shows_the_image_of_its_point(browser: Browser, address: str) -
     # Recolouring keeps the zoom.
     page.mouse.wheel(0, -300)
     page.wait_for_function("!document.querySelector('.em-plot')._fullLayout.xaxis.autorange")
-    page.wait_for_timeout(500)
+    page.wait_for_function(  # until the zoom has come to rest
+        """() => {
+            const now = JSON.stringify(document.querySelector('.em-plot')._fullLayout.xaxis.range);
+            const same = window.lately === now;
+            window.lately = now;
+            return same;
+        }""",
+        polling=400,
+    )
     before = page.evaluate("document.querySelector('.em-plot')._fullLayout.xaxis.range")
     version = page.get_attribute(".em", "data-version")
     page.get_by_text("Colour", exact=True).click()

@@ -370,7 +370,11 @@ def test_a_writer_that_is_killed_leaves_a_tail_that_is_cut_off(photos: ImageSet,
     assert b"garbage" not in (photos.folder / "images.pack").read_bytes()
 
 
-def test_writers_at_once_lose_nothing(photos: ImageSet, workspace: Path) -> None:
+def test_writers_at_once_lose_nothing(
+    photos: ImageSet, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sslviz.imagesets.opened.PATIENCE_SECONDS", 60.0)
+
     def add(first: int) -> None:
         for seed in range(first, first + 3):
             imagesets.open_set(workspace, "photos").add([new(seed), new(200)])

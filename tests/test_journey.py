@@ -55,6 +55,15 @@ def moves(page: Page, beyond: int) -> None:
     )
 
 
+def ask_for_minutes(page: Page, minutes: str) -> None:
+    """Fill in the form's budget and wait until the page has taken it in."""
+    field = page.get_by_role("spinbutton", name="Minutes")
+    field.wait_for(timeout=SECONDS)
+    field.fill(minutes)
+    field.press("Enter")
+    page.get_by_text(f"--minutes {minutes}").first.wait_for(timeout=SECONDS)
+
+
 def test_from_own_images_to_their_neighbours(browser: Browser, server: Server, photographs: bytes) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     hosts: set[str] = set()
@@ -74,11 +83,7 @@ def test_from_own_images_to_their_neighbours(browser: Browser, server: Server, p
 
     # Train, and watch the curve move.
     page.get_by_role("link", name="Train", exact=True).first.click()
-    minutes = page.get_by_role("spinbutton", name="Minutes")
-    minutes.wait_for(timeout=SECONDS)
-    minutes.fill("0.4")
-    minutes.press("Enter")
-    page.get_by_text("--minutes 0.4").first.wait_for(timeout=SECONDS)
+    ask_for_minutes(page, "0.4")
     page.get_by_role("button", name="Start training").click()
     page.wait_for_url(re.compile(r"run=[0-9a-z]{12}"), timeout=SECONDS)
     page.locator('[data-testid="stVegaLiteChart"]').first.wait_for(timeout=SECONDS)
@@ -124,7 +129,7 @@ def test_a_run_outlives_the_server(browser: Browser, server: Server, photographs
     page.locator('input[type="file"]').first.set_input_files(str(folder))
     page.get_by_text(f"{IMAGES} added").wait_for(timeout=SECONDS)
     page.get_by_role("link", name="Train", exact=True).first.click()
-    page.get_by_role("button", name="Start training").wait_for(timeout=SECONDS)
+    ask_for_minutes(page, "20")  # longer than the slowest machine takes to start a server again
     page.get_by_role("button", name="Start training").click()
     page.wait_for_url(re.compile(r"run=[0-9a-z]{12}"), timeout=SECONDS)
     moves(page, beyond=0)

@@ -266,5 +266,5 @@ def test_kill_9_and_sigterm_of_a_real_worker(images: ImageSet) -> None:
     assert second.wait(90) == 0
     status = terminated.status()
     assert status.state == "cancelled"
-    assert [step for step, _ in terminated.checkpoints()] == [status.step]
+    assert next(terminated.checkpoints())[0] == status.step
     assert status.loss is not None

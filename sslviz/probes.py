@@ -37,11 +37,11 @@ def evaluate(
 ) -> dict[str, Any]:
     """kNN accuracy of every block of a run on `queries`, with `memory` as what is known.
 
-    Without `memory`, or where it holds nothing but queries, `queries` is split, four fifths to one, alike
-    within each label. An image that is in both is not in the memory. Returns what `sslviz evaluate --json`
+    Without `memory`, or where it holds the same images, `queries` is split, four fifths to one, alike within
+    each label. No image is both known and asked about: see `_apart`. Returns what `sslviz evaluate --json`
     prints. Raises `UserError` where labels are missing.
     """
-    if memory is not None and set(memory.ids) <= set(queries.ids):
+    if memory is not None and set(memory.ids) == set(queries.ids):
         memory = None
     names, known, asked = _rows(queries, memory)
     memory_set = queries if memory is None else memory
@@ -120,24 +120,15 @@ class _Labelled:
 def _rows(queries: ImageSet, memory: ImageSet | None) -> tuple[list[str], _Labelled, _Labelled]:
     """(names of the labels, memory, queries): at most 20,000 and 3,000, chosen with seed 0."""
     draw = np.random.default_rng(0)
-    names = sorted(set(queries.label_counts()) & set((memory or queries).label_counts()))
-    if len(names) < 2:
+    if len(queries.label_counts()) < 2:
         raise UserError(
             f"The images of {queries.name!r} have no two labels to tell apart.",
             "Labels are the names of folders; give a set that has them.",
         )
     if memory is not None:
-        shared = set(queries.ids)
-        alone = [row for row, id_ in enumerate(memory.ids) if id_ not in shared and memory.labels[row]]
-        names = sorted(set(names) & {memory.labels[row] or "" for row in alone})
-        if len(names) < 2:
-            raise UserError(
-                f"Without the images of {queries.name!r}, {memory.name!r} has no two of its labels left.",
-                "Give another set as the memory, or none: then the images are split.",
-            )
-        asked = _with(queries, names)
-        known = np.array([row for row in alone if memory.labels[row] in names], np.int64)
+        names, known, asked = _apart(queries, memory)
     else:
+        names = sorted(queries.label_counts())
         parts = [draw.permutation(_with(queries, [name])) for name in names]
         cuts = [0 if len(part) == 1 else max(1, round(len(part) / 5)) for part in parts]
         asked = np.concatenate([part[:cut] for part, cut in zip(parts, cuts, strict=True)])
@@ -149,9 +140,32 @@ def _rows(queries: ImageSet, memory: ImageSet | None) -> tuple[list[str], _Label
     return names, _Labelled(memory or queries, known, names), _Labelled(queries, asked, names)
 
 
+def _apart(queries: ImageSet, memory: ImageSet) -> tuple[list[str], Rows, Rows]:
+    """(names of the labels, rows of the memory, rows of the queries), no image on both sides: what is in both
+    sets is asked about, unless that is the whole memory."""
+    shared = set(queries.ids) & set(memory.ids)
+    within = len(shared) == len(memory)
+    known = [row for row, id_ in enumerate(memory.ids) if within or id_ not in shared]
+    asked = [row for row, id_ in enumerate(queries.ids) if not within or id_ not in shared]
+    names = sorted(_labels(memory, known) & _labels(queries, asked))
+    if len(names) < 2:
+        raise UserError(
+            f"{memory.name!r} and {queries.name!r} have no two labels in common, each on images of its own.",
+            "Give another set as the memory, or none: then the images are split.",
+        )
+    return names, _those(memory, known, names), _those(queries, asked, names)
+
+
+def _labels(images: ImageSet, rows: Sequence[int]) -> set[str]:
+    return {images.labels[row] or "" for row in rows} - {""}
+
+
+def _those(images: ImageSet, rows: Sequence[int], names: Sequence[str]) -> Rows:
+    return np.array([row for row in rows if images.labels[row] in names], np.int64)
+
+
 def _with(images: ImageSet, names: Sequence[str]) -> Rows:
-    wanted = set(names)
-    return np.array([row for row, label in enumerate(images.labels) if label in wanted], np.int64)
+    return _those(images, range(len(images)), names)
 
 
 def _accuracy(

@@ -119,10 +119,34 @@ def test_labels_that_only_what_is_asked_has_are_no_choice(run: runs.Run) -> None
     plain = imagesets.create(settings.workspace(), "plain")
     plain.add(NewImage(f"{n}.png", pixels=pixels) for n, pixels in enumerate(pictures(4)))
     both = imagesets.merge(settings.workspace(), ["queries", "plain"], "both")
-    with pytest.raises(UserError, match="no two of its labels left"):
+    with pytest.raises(UserError, match="no two labels in common"):
         probes.evaluate(run, queries, both)
     more = two_colours("more", 60, 1)
     more.remove([id_ for id_, label in zip(more.ids, more.labels, strict=True) if label == "mud"])
     found = probes.evaluate(run, queries, more)
     assert found["labels"] == ["blue", "red"]
     assert (found["chance"], found["memory"], found["queries"]) == (0.5, 40, 20)
+
+
+def test_a_memory_that_is_a_part_of_the_queries_is_not_asked_about(run: runs.Run) -> None:
+    whole = two_colours("whole", 30, 0)
+    part = imagesets.merge(settings.workspace(), ["whole"], "part")
+    part.remove([id_ for row, id_ in enumerate(part.ids) if row % 2])
+    names, known, asked = probes._rows(whole, part)
+    assert names == ["blue", "mud", "red"]
+    assert {part.ids[row] for row in known.rows} == set(part.ids)
+    assert {whole.ids[row] for row in asked.rows} == set(whole.ids) - set(part.ids)
+    found = probes.evaluate(run, whole, part)
+    assert (found["memory"], found["queries"]) == (15, 15)
+    same = imagesets.merge(settings.workspace(), ["whole"], "same")
+    assert probes.evaluate(run, whole, same)["memory"] == 24  # the same images: split
+
+
+def test_it_is_said_which_set_has_no_labels() -> None:
+    queries = two_colours("queries", 30, 0)
+    plain = imagesets.create(settings.workspace(), "plain")
+    plain.add(NewImage(f"{n}.png", pixels=pixels) for n, pixels in enumerate(pictures(4)))
+    with pytest.raises(UserError, match="'plain' have no two labels to tell apart"):
+        probes._rows(plain, queries)
+    with pytest.raises(UserError, match="'plain' and 'queries' have no two labels in common"):
+        probes._rows(queries, plain)

@@ -114,7 +114,7 @@ class _Labelled:
     def __init__(self, images: ImageSet, rows: Rows, names: Sequence[str]) -> None:
         place = {name: number for number, name in enumerate(names)}
         self.rows = rows
-        self.labels: Rows = np.array([place[images.labels[row] or ""] for row in rows], np.int64)
+        self.labels: Rows = np.array([place[images.entries[row].label or ""] for row in rows], np.int64)
 
 
 def _rows(queries: ImageSet, memory: ImageSet | None) -> tuple[list[str], _Labelled, _Labelled]:
@@ -157,11 +157,11 @@ def _apart(queries: ImageSet, memory: ImageSet) -> tuple[list[str], Rows, Rows]:
 
 
 def _labels(images: ImageSet, rows: Sequence[int]) -> set[str]:
-    return {images.labels[row] or "" for row in rows} - {""}
+    return {images.entries[row].label or "" for row in rows} - {""}
 
 
 def _those(images: ImageSet, rows: Sequence[int], names: Sequence[str]) -> Rows:
-    return np.array([row for row in rows if images.labels[row] in names], np.int64)
+    return np.array([row for row in rows if images.entries[row].label in names], np.int64)
 
 
 def _with(images: ImageSet, names: Sequence[str]) -> Rows:

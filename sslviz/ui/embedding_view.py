@@ -55,7 +55,7 @@ class Scene:
     def open(self, row: int) -> None:
         """Show an image: its id goes into the address."""
         if 0 <= row < len(self.images):
-            st.query_params["image"] = self.images.ids[row]
+            st.query_params["image"] = self.images.entries[row].id
 
     def label(self, row: int) -> str:
         return self.groups[self.labels[row]] if self.labels[row] >= 0 else ""

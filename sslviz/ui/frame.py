@@ -163,7 +163,7 @@ def _choose_set() -> None:
         shown = imagesets.open_set(workspace(), chosen)
         rows = range(0, len(shown), max(1, len(shown) // 5))[:5]
         if rows:
-            pictures.show(pictures.strip((shown.thumbnail(row), shown.names[row]) for row in rows))
+            pictures.show(pictures.strip((shown.thumbnail(row), shown.entries[row].name) for row in rows))
 
 
 def _training() -> None:

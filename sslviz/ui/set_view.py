@@ -49,7 +49,7 @@ def draw() -> None:
     if view == "Table":
         _table(images, shown, sorted(labelled))
     else:
-        pictures.show(pictures.gallery((images.thumbnail(row), images.names[row]) for row in shown))
+        pictures.show(pictures.gallery((images.thumbnail(row), images.entries[row].name) for row in shown))
         st.caption("To remove or relabel images, show the table and tick them.")
 
 
@@ -58,8 +58,8 @@ def _table(images: ImageSet, rows: list[int], labels: list[str]) -> None:
     event = st.dataframe(
         {
             "image": [pictures.uri(images.thumbnail(row)) for row in rows],
-            "name": [pictures.name_of(images.names[row]) for row in rows],
-            "label": [images.labels[row] or "" for row in rows],
+            "name": [pictures.name_of(images.entries[row].name) for row in rows],
+            "label": [images.entries[row].label or "" for row in rows],
             "size": [f"{images.entries[row].width} × {images.entries[row].height}" for row in rows],
         },
         column_config={
@@ -76,7 +76,7 @@ def _table(images: ImageSet, rows: list[int], labels: list[str]) -> None:
         key=f"set_rows_{images.fingerprint}_{rows[0] if rows else 0}",
         alt="Images of the set with names and labels",
     )
-    ids = [images.ids[rows[i]] for i in event["selection"]["rows"] if i < len(rows)]
+    ids = [images.entries[rows[i]].id for i in event["selection"]["rows"] if i < len(rows)]
     if not ids:
         st.caption("Tick rows to remove or relabel them.")
         return

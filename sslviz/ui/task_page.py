@@ -64,7 +64,8 @@ def _choose(images: ImageSet) -> int:
 
     with st.container(horizontal=True, key="strip", gap="xsmall", vertical_alignment="center"):
         for at in range(first, min(first + STRIP, len(images))):
-            label = f"![{pictures.literal(images.names[at], 40)}]({pictures.uri(images.thumbnail(at))})"
+            name = pictures.literal(images.entries[at].name, 40)
+            label = f"![{name}]({pictures.uri(images.thumbnail(at))})"
             st.button(
                 label,
                 key=f"pick_{at}",

@@ -23,6 +23,7 @@ from sslviz.settings import Settings
 _JUNK = {".ds_store", "thumbs.db", "desktop.ini", "__macosx"}
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, struct.error)
 _NOT_A_ZIP = "is not a zip, or a damaged one; pack the images as .zip again"
+_UTF8_FLAG = 0x800
 _CHUNK = 4096
 """Bytes of a member packed by bzip2 or LZMA taken at a time: zipfile unpacks those without a bound, and
 this many can become some 80 MB but no more."""
@@ -43,7 +44,7 @@ def is_junk(name: str) -> bool:
 def names(source: Path | bytes, settings: Settings) -> list[str]:
     """Names of the files that `members` will yield, in its order. Raises `UserError` as it does."""
     with _open(source, settings) as archive:
-        return [member.filename for member in _wanted(archive)]
+        return [_name(member) for member in _wanted(archive)]
 
 
 def members(source: Path | bytes, settings: Settings) -> Iterator[tuple[str, bytes | UserError]]:
@@ -60,7 +61,7 @@ def members(source: Path | bytes, settings: Settings) -> Iterator[tuple[str, byt
                 raise UserError(f"unpacks to more than {settings.max_zip_bytes / 1e6:,.0f} MB")
             if isinstance(data, bytes):
                 left -= len(data)
-            yield member.filename, data
+            yield _name(member), data
 
 
 def pack(files: Iterable[tuple[str, bytes]]) -> bytes:
@@ -84,7 +85,11 @@ def _open(source: Path | bytes, settings: Settings) -> Iterator[zipfile.ZipFile]
             count = _count(file)
             if count > settings.max_zip_entries:
                 raise UserError(f"holds {count:,} files; the limit is {settings.max_zip_entries:,}")
-            archive = stack.enter_context(zipfile.ZipFile(file))
+            try:
+                archive = zipfile.ZipFile(file)
+            except UnicodeDecodeError:
+                archive = zipfile.ZipFile(_Unflagged(file))
+            stack.enter_context(archive)
             _check_ranges(archive)
         except (*_DAMAGED, NotImplementedError):
             raise UserError(_NOT_A_ZIP) from None
@@ -96,6 +101,17 @@ def _count(file: IO[bytes]) -> int:
 
     The number in the end record may lie, so the signatures in the directory are counted too.
     """
+    said, directory_at = _directory(file)
+    file.seek(directory_at)
+    found, before = 0, b""
+    while block := file.read(1 << 20):
+        found += (before + block).count(b"PK\1\2") - before.count(b"PK\1\2")
+        before = block[-3:]
+    return int(max(said, found))
+
+
+def _directory(file: IO[bytes]) -> tuple[int, int]:
+    """What the end record says: the number of entries, and where the directory begins."""
     size = file.seek(0, io.SEEK_END)
     tail_at = max(0, size - 66_000)
     file.seek(tail_at)
@@ -113,12 +129,54 @@ def _count(file: IO[bytes]) -> int:
         if len(record) == 56 and record.startswith(b"PK\6\6"):
             said, length = struct.unpack_from("<QQ", record, 32)
             directory_at = record_at - length
-    file.seek(max(0, min(directory_at, size)))
-    found, before = 0, b""
-    while block := file.read(1 << 20):
-        found += (before + block).count(b"PK\1\2") - before.count(b"PK\1\2")
-        before = block[-3:]
-    return int(max(said, found))
+    return said, max(0, min(directory_at, size))
+
+
+class _Unflagged(io.RawIOBase):
+    """A zip as it would be if no name were flagged as UTF-8 that is not.
+
+    zipfile refuses a whole zip for one such name; so it costs that one file, whose other header still has it.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._flags = list(_wrong_flags(file))
+        """Where in the file the byte is that holds such a flag, in order; all are behind the images."""
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        start = self._file.tell()
+        data = self._file.read(size)
+        end = start + len(data)
+        if not self._flags or end <= self._flags[0]:
+            return data
+        mended = bytearray(data)
+        for place in self._flags:
+            if start <= place < end:
+                mended[place - start] &= ~(_UTF8_FLAG >> 8)
+        return bytes(mended)
+
+
+def _wrong_flags(file: IO[bytes]) -> Iterator[int]:
+    _, start = _directory(file)
+    file.seek(start)
+    directory = file.read()
+    at = 0
+    while directory.startswith(b"PK\1\2", at) and at + 46 <= len(directory):
+        flags = struct.unpack_from("<H", directory, at + 8)[0]
+        lengths = struct.unpack_from("<HHH", directory, at + 28)
+        name = directory[at + 46 : at + 46 + lengths[0]]
+        if flags & _UTF8_FLAG and name.decode(errors="replace").encode() != name:
+            yield start + at + 9
+        at += 46 + sum(lengths)
 
 
 def _check_ranges(archive: zipfile.ZipFile) -> None:
@@ -130,6 +188,14 @@ def _check_ranges(archive: zipfile.ZipFile) -> None:
         end = member.header_offset + 30 + len(member.orig_filename) + member.compress_size
     if end > archive.start_dir:
         raise zipfile.BadZipFile
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    """A member's name. macOS writes UTF-8 without the flag that says so; zipfile then takes it for cp437."""
+    if not member.flag_bits & _UTF8_FLAG:
+        with contextlib.suppress(UnicodeError):
+            return member.filename.encode("cp437").decode("utf-8")
+    return member.filename
 
 
 def _wanted(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:

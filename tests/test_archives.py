@@ -78,6 +78,35 @@ def test_a_name_that_comes_twice_is_two_files() -> None:
     assert [got for _, got in archives.members(out.getvalue(), LIMITS)] == [b"first", b"second"]
 
 
+def renamed(old: str, new: bytes, flag: bool = False) -> bytes:
+    """A zip of `old` and ok.png, with the bytes `new` for the name `old`, flagged as UTF-8 or not."""
+    data = bytearray(zip_of((old, b"A"), ("ok.png", b"x")).replace(old.encode(), new))
+    for signature, field in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = data.find(signature) + field
+        struct.pack_into("<H", data, at, 0x800 if flag else 0)
+    return bytes(data)
+
+
+def test_names_without_a_flag_are_utf8_where_they_can_be() -> None:
+    """The Finder of macOS writes UTF-8 and no flag; others without the flag meant the code page of DOS."""
+    for wish, encoding in (("Café/日本.png", "utf-8"), ("Café/Z.png", "cp437"), ("plain.png", "ascii")):
+        name = wish.encode(encoding)
+        data = renamed("x" * len(name), name)
+        assert read(data) == {wish: b"A", "ok.png": b"x"}
+        assert archives.names(data, LIMITS) == [wish, "ok.png"]
+
+
+def test_a_name_that_is_no_utf8_though_it_says_so_costs_one_file(tmp_path: Path) -> None:
+    data = renamed("xxxx.png", b"\xff\xfex\xe9.png", flag=True)
+    path = tmp_path / "x.zip"
+    path.write_bytes(b"something before it" + data)
+    for source in (data, path):
+        found = read(source)
+        assert len(found) == 2
+        assert found["ok.png"] == b"x"
+        assert "is damaged in the zip; pack or download it again" in found.values()
+
+
 def test_what_systems_leave_behind_is_passed_over() -> None:
     junk = [
         "__MACOSX/._a.png",

@@ -18,7 +18,7 @@ import pytest
 import torchvision.datasets
 from PIL import Image
 
-from sslviz import downloads, files, imagesets, ingest, settings
+from sslviz import downloads, files, imagesets, ingest, scenes, settings
 from sslviz.errors import UserError
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -112,6 +112,22 @@ def test_the_catalogue_says_what_one_wants_to_know() -> None:
         assert source.classes >= 10
         assert source.licence.endswith(".")
         assert source.home_page.startswith("https://")
+
+
+def test_the_names_of_all_built_in_sets_are_reserved() -> None:
+    assert (scenes.NAME, *downloads.CATALOGUE) == imagesets.RESERVED
+
+
+def test_a_set_of_ones_own_is_not_taken_for_the_download(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:  # made before the name was reserved
+        patch.setattr("sslviz.imagesets.index.RESERVED", ())
+        imagesets.create(workspace, "pets")
+    for ask in (downloads.download, ingest.resolve):
+        with pytest.raises(UserError, match="'pets' holds images of your own") as caught:
+            ask(workspace, "pets")
+        assert "sslviz images rename pets" in caught.value.hint
 
 
 def test_cifar10_is_read_by_torchvision_after_its_digests(

@@ -163,6 +163,25 @@ def test_names_of_sets(photos: ImageSet, workspace: Path) -> None:
     assert "photos" in caught.value.hint
 
 
+def test_names_of_built_in_sets_are_theirs(photos: ImageSet, workspace: Path) -> None:
+    assert imagesets.free_name(workspace, "scenes") == "scenes 2"
+    for name in imagesets.RESERVED:
+        for attempt in (
+            lambda wish: imagesets.create(workspace, wish),
+            lambda wish: imagesets.merge(workspace, ["photos"], wish),
+            photos.rename,
+        ):
+            with pytest.raises(UserError, match="name of a built-in set"):
+                attempt(f" {name} ")
+        assert imagesets.find_builtin(workspace, name) is None
+        made = imagesets.create(workspace, name, builtin=True)
+        made.rename("away")
+        made.rename(name)
+        assert imagesets.find_builtin(workspace, name) == made.folder
+    with pytest.raises(UserError, match="of your own"):
+        imagesets.find_builtin(workspace, "photos")
+
+
 def test_file_names_are_kept_as_data(workspace: Path) -> None:
     names = [
         "../../x.png",

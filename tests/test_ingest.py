@@ -420,6 +420,144 @@ def test_a_set_a_folder_and_a_zip_are_recognised(
     assert len(imagesets.names(workspace)) == 2
 
 
+def test_reading_a_folder_again_takes_away_only_what_has_left_it(workspace: Path, tmp_path: Path) -> None:
+    """What the user added to a mirror is theirs, also where the folder had it too for a while."""
+    folder = tree(tmp_path / "single", *(f"{number}.png" for number in range(3)))
+    mine = [(f"mine {seed}.png", png(seed)) for seed in (70, 71, 72)]
+    mirror = ingest.resolve(workspace, str(folder))
+    namesake = tree(tmp_path / "other" / "single", "0.png")  # holds the same image as the first
+    (namesake / "1.png").write_bytes(png(74))
+    ingest.ingest(mirror, [*mine, namesake], processes=1)
+    own = set(mirror.ids[3:])
+    assert len(own) == 4
+    (folder / "later.png").write_bytes(png(73))
+    (folder / "shared.png").write_bytes(png(70))
+    (folder / "1.png").unlink()
+    grown = ingest.resolve(workspace, str(folder))
+    assert own < set(grown.ids)
+    assert [entry.name for entry in grown.entries if entry.id not in own] == ["0.png", "2.png", "later.png"]
+    (folder / "shared.png").unlink()
+    (folder / "later.png").unlink()
+    shrunk = ingest.resolve(workspace, str(folder))
+    assert own < set(shrunk.ids)
+    assert len(shrunk) == len(own) + 2
+
+
+def test_what_is_there_and_cannot_be_read_stays_until_it_is_gone(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tree(tmp_path / "f", "1.png", "2.png", "sub/3.png", "sub/4.png", "5.png")
+    ids = dict(zip((mirror := ingest.resolve(workspace, str(folder))).names, mirror.ids, strict=True))
+    (folder / "2.png").write_bytes(png(1)[:60])  # half of a copy
+    (folder / "5.png").unlink()
+    scandir = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if Path(path).name == "sub":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse)
+        kept = ingest.resolve(workspace, str(folder))
+    assert set(kept.ids) == set(ids.values()) - {ids["5.png"]}
+    (folder / "2.png").unlink()
+    shutil.rmtree(folder / "sub")
+    assert ingest.resolve(workspace, str(folder)).ids == [ids["1.png"]]
+
+
+def test_a_zip_that_breaks_off_takes_nothing_away(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tree(tmp_path / "in", *(f"{number}.png" for number in range(6)))
+    path = zipped(folder, tmp_path / "in.zip")
+    assert len(ingest.resolve(workspace, str(path))) == 6
+    tree(folder, "6.txt")
+    zipped(folder, path)
+    monkeypatch.setenv("SSLVIZ_MAX_ZIP_BYTES", str(3 * len(png(0))))
+    assert len(ingest.resolve(workspace, str(path))) == 6
+
+
+def test_a_name_that_set_and_folder_share(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(tmp_path / "one" / "photos", "1.png", "2.png")
+    tree(tmp_path / "two" / "photos", "1.png")
+    monkeypatch.chdir(tmp_path / "one")
+    first = ingest.resolve(workspace, "photos")
+    Path("photos/3.png").write_bytes(png(60))
+    assert (ingest.resolve(workspace, "photos").id, len(ingest.resolve(workspace, "photos"))) == (first.id, 3)
+
+    monkeypatch.chdir(tmp_path / "two")
+    with pytest.raises(UserError, match="'photos' is the name of a set and of a folder here") as caught:
+        ingest.resolve(workspace, "photos")
+    assert "./photos" in caught.value.hint
+    assert ingest.resolve(workspace, "./photos").name == "photos 2"
+    monkeypatch.chdir(tmp_path)
+    assert ingest.resolve(workspace, "photos").id == first.id  # no folder here
+
+    added = imagesets.create(workspace, "dogs")
+    ingest.ingest(added, [tree(tmp_path / "dogs", "4.png"), ("5.png", png(61))], processes=1)
+    assert ingest.resolve(workspace, "dogs").id == added.id  # it is what was added from there
+    Path("notes").write_text("a file is no folder")
+    assert ingest.resolve(workspace, imagesets.create(workspace, "notes").name).name == "notes"
+
+
+def test_an_error_of_the_reading_is_not_taken_for_a_bad_path(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tree(tmp_path / "f", "1.png")
+    for error in (RuntimeError("broken"), ValueError("broken"), OSError(errno.EIO, "broken")):
+
+        def fail(*_: object, error: Exception = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr(ingest, "decode_all", fail)
+        with pytest.raises(type(error), match="broken"):
+            ingest.resolve(workspace, str(folder))
+    assert imagesets.names(workspace) == []
+
+
+def test_a_built_in_name_is_never_a_folder_or_a_set_of_ones_own(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(tmp_path / "cifar10", "1.png")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="CIFAR-10 has not been downloaded yet") as caught:
+        ingest.resolve(workspace, "cifar10")
+    assert "./cifar10" in caught.value.hint
+    assert ingest.resolve(workspace, "./cifar10").name == "cifar10 2"
+    older = imagesets.create(workspace, "cifar10", builtin=True)
+    assert ingest.resolve(workspace, "cifar10").id == older.id
+
+
+def test_several_folders_are_labels_as_they_would_be_in_one(workspace: Path, tmp_path: Path) -> None:
+    lab = tree(tmp_path / "lab", "cat/1.png", "cat/2.png", "dog/3.png", "train/4.png", "more/bird/5.png",
+               "more/fish/6.png", "more/7.png", "cow/8.png")  # fmt: skip
+
+    def labels(name: str, *folders: str) -> dict[str, int]:
+        made = imagesets.create(workspace, name)
+        ingest.ingest(made, [lab / folder for folder in folders], processes=1)
+        return made.label_counts()
+
+    assert labels("two", "cat", "dog") == {"cat": 2, "dog": 1}
+    assert labels("a split", "cat", "train") == {"cat": 2}
+    assert labels("odd", "cat/../cow/", "dog/../cat/..")["cow"] == 1
+    assert labels("deeper", "more", "dog") == {"bird": 1, "dog": 1, "fish": 1, "more": 1}
+    for alone in (["cat"], ["cat", "cat"], ["cat", "dog/3.png"]):
+        assert labels(" ".join(alone).replace("/", " "), *alone) == {}
+
+
+def test_what_cannot_be_a_path_is_skipped_like_a_bad_image(photos: ImageSet, tmp_path: Path) -> None:
+    good = tree(tmp_path, "good.png") / "good.png"
+    for name, target in (("dead.png", "nothing"), ("loop.zip", "loop.zip")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+    paths = [good, tmp_path / "dead.png", tmp_path / "loop.zip", Path("x" * 300), good / "in a file.png"]
+    found = ingest.ingest(photos, paths, processes=1)
+    assert found.added == 1
+    assert [reason for _, reason in found.skipped] == ["is a link to nothing"] * 2 + ["does not exist"] * 2
+
+
 def test_what_is_nothing_is_a_sentence_that_says_what_there_is(workspace: Path, tmp_path: Path) -> None:
     imagesets.create(workspace, "mine")
     for text in ("nothing", "", "a\0b", "x" * 5000, "~nobody/x", "../x", "\ud800"):

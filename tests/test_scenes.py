@@ -19,6 +19,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from sslviz import imagesets, scenes
+from sslviz.errors import UserError
 from sslviz.scenes import CLASSES, SETTINGS, Scene, rendering
 
 Floats = NDArray[np.float64]
@@ -284,6 +285,16 @@ def test_build_makes_a_set_that_knows_everything(tmp_path: Path, some: list[Scen
     again = scenes.build(tmp_path, 30)
     assert again.id == made.id
     assert not list((tmp_path / "drafts").glob("scenes/**/*"))
+
+
+def test_a_set_of_ones_own_is_not_taken_for_the_scenes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:  # made before the name was reserved
+        patch.setattr("sslviz.imagesets.index.RESERVED", ())
+        imagesets.create(tmp_path, "scenes")
+    with pytest.raises(UserError, match="'scenes' holds images of your own"):
+        scenes.build(tmp_path, 10)
 
 
 def test_an_interrupted_build_leaves_no_set(tmp_path: Path) -> None:

@@ -19,12 +19,21 @@ from typing import Any
 
 from sslviz import images
 from sslviz.errors import UserError
-from sslviz.imagesets.index import Entry, Index, find, folders, read_index, show_name, write_index
+from sslviz.imagesets.index import (
+    RESERVED,
+    Entry,
+    Index,
+    check_name,
+    find,
+    folders,
+    read_index,
+    show_name,
+    write_index,
+)
 from sslviz.imagesets.opened import (
     PATIENCE_SECONDS,
     ImageSet,
     NewImage,
-    check_name,
     count_labels,
     delete_folder,
     locked,
@@ -32,6 +41,7 @@ from sslviz.imagesets.opened import (
 )
 
 __all__ = [
+    "RESERVED",
     "Entry",
     "ImageSet",
     "NewImage",
@@ -39,6 +49,7 @@ __all__ = [
     "create",
     "delete",
     "find",
+    "find_builtin",
     "find_origin",
     "free_name",
     "merge",
@@ -87,6 +98,17 @@ def open_set(workspace: Path, name: str) -> ImageSet:
     return ImageSet(workspace, folder)
 
 
+def find_builtin(workspace: Path, name: str) -> Path | None:
+    """Folder of the built-in set `name`, if there is one. Raises `UserError` where another set has it."""
+    folder = find(workspace, name)
+    if folder is not None and not read_index(folder).builtin:
+        raise UserError(
+            f"The set {name!r} holds images of your own, not the built-in ones.",
+            f"Give it another name: `sslviz images rename {name} NEW_NAME`.",
+        )
+    return folder
+
+
 def find_origin(workspace: Path, path: Path) -> Path | None:
     """Folder of the set that mirrors the folder or zip `path`, if there is one."""
     for folder in folders(workspace):
@@ -101,7 +123,7 @@ def create(
 ) -> ImageSet:
     """A new, empty set. Raises `UserError` where the name is taken or cannot be a name."""
     with names_locked(workspace):
-        name = check_name(workspace, name)
+        name = check_name(workspace, name, builtin=builtin)
         folder = workspace / "sets" / "".join(secrets.choice(_ALPHABET) for _ in range(12))
         write_index(folder, Index(name, builtin, origin=origin or {}))
     return ImageSet(workspace, folder)
@@ -111,7 +133,7 @@ def free_name(workspace: Path, wish: str) -> str:
     """A name that nobody has, near to `wish`, which may be any text: "photos", then "photos 2"."""
     visible = "".join(c if c.isprintable() and c not in "/\\" else " " for c in wish)
     wish = " ".join(visible.split())[:70].strip() or "images"
-    taken = {summary.name.casefold() for summary in names(workspace)}
+    taken = {*RESERVED, *(summary.name.casefold() for summary in names(workspace))}
     number = 1
     while (name := wish if number == 1 else f"{wish} {number}").casefold() in taken:
         number += 1

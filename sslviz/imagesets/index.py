@@ -16,6 +16,8 @@ from sslviz.files import read_json, write_json
 Box = tuple[float, float, float, float]
 
 PACKS = ("images", "thumbs", "masks")
+RESERVED = ("scenes", "cifar10", "stl10", "imagenette", "pets", "flowers102")
+"""Names that always mean the built-in set; kept here, below the modules that make those sets."""
 _VERSION = 1
 
 
@@ -140,6 +142,27 @@ def find(workspace: Path, name: str) -> Path | None:
             if read_index(folder).name == name:
                 return folder
     return None
+
+
+def check_name(workspace: Path, wish: str, *, builtin: bool = False, besides: Path | None = None) -> str:
+    """`wish` without space around it. Raises `UserError` where it cannot be a name, or is taken.
+
+    Only a `builtin` set may have one of the `RESERVED` names, and `besides` may keep the one it has.
+    """
+    name = wish.strip()
+    if not name or len(name) > 80 or not name.isprintable() or "/" in name or "\\" in name:
+        raise UserError(
+            f"{show_name(name)[:80]!r} cannot be the name of a set.",
+            "A name has 1 to 80 visible characters and no slash.",
+        )
+    other = find(workspace, name)
+    if other is not None and other == besides:
+        return name
+    if name in RESERVED and not builtin:
+        raise UserError(f"{name!r} is the name of a built-in set.", "Choose another name.")
+    if other is not None:
+        raise UserError(f"There is already a set called {name!r}.", "Choose another name.")
+    return name
 
 
 def show_name(name: str) -> str:

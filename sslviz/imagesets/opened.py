@@ -21,7 +21,7 @@ from sslviz import images, settings
 from sslviz.errors import UserError
 from sslviz.files import writing
 from sslviz.imagesets.arrays import build, load
-from sslviz.imagesets.index import PACKS, Box, Entry, Index, find, read_index, show_name, write_index
+from sslviz.imagesets.index import PACKS, Box, Entry, Index, check_name, read_index, show_name, write_index
 from sslviz.imagesets.packs import Pack
 
 if TYPE_CHECKING:
@@ -102,7 +102,11 @@ class ImageSet:
 
     @property
     def origin(self) -> dict[str, Any]:
-        """`path` and `listing` of the folder or zip that it mirrors; empty for other sets."""
+        """Where its images came from, as far as that is known.
+
+        A mirror has the `path` of its folder or zip, its `listing` when it was last read, and the `ids` of
+        the images that came from there; `added` are the paths of folders and zips that were added to a set.
+        """
         return self._index.origin
 
     @property
@@ -196,11 +200,12 @@ class ImageSet:
             raise _damaged(self.name)
         return found
 
-    def add(self, new: Iterable[NewImage]) -> tuple[int, int]:
+    def add(self, new: Iterable[NewImage], paths: Collection[Path] = ()) -> tuple[int, int]:
         """Append images; returns how many were added and how many were in the set already.
 
-        `new` is consumed one at a time. All or nothing: on any error, also a full disk or Ctrl-C, the set is
-        as it was. Waits while another process adds to the same set.
+        `new` is consumed one at a time; the folders and zips that it comes from, `paths`, are remembered. All
+        or nothing: on any error, also a full disk or Ctrl-C, the set is as it was. Waits while another
+        process adds to the same set.
         """
         with self._changing(timeout=-1):
             index = self._index
@@ -219,9 +224,11 @@ class ImageSet:
                         continue
                     known.add(stored.id)
                     entries.append(_append(image, stored, pictures, thumbs, masks))
-                if entries:
+                origin = _grown(index.origin, paths) if entries or duplicates else index.origin
+                if entries or origin != index.origin:
                     ends = (pictures.sync(), thumbs.sync(), masks.sync())
-                    self._replace(replace(index, entries=index.entries + tuple(entries), ends=ends))
+                    everything = index.entries + tuple(entries)
+                    self._replace(replace(index, entries=everything, ends=ends, origin=origin))
         return len(entries), duplicates
 
     def remove(self, ids: Collection[str]) -> None:
@@ -239,15 +246,16 @@ class ImageSet:
         texts = {image: _clean(label) for image, label in labels.items()}
         self._change(lambda old: (e._replace(label=texts.get(e.id, e.label)) for e in old))
 
-    def remember(self, path: Path, listing: str) -> None:
-        """Remember that the set mirrors `path` as it was when its listing had the digest `listing`."""
+    def remember(self, path: Path, listing: str, ids: Collection[str]) -> None:
+        """Remember that images `ids` mirror `path` as it was when its listing had the digest `listing`."""
         with self._changing():
-            self._replace(replace(self._index, origin={"path": str(path), "listing": listing}))
+            mirrored = {"path": str(path), "listing": listing, "ids": sorted(ids)}
+            self._replace(replace(self._index, origin={**self._index.origin, **mirrored}))
 
     def rename(self, name: str) -> None:
         """Give the set another name. Raises `UserError` where it is taken or cannot be a name."""
         with names_locked(self.workspace), self._changing():
-            name = check_name(self.workspace, name, besides=self.folder)
+            name = check_name(self.workspace, name, builtin=self.builtin, besides=self.folder)
             self._replace(replace(self._index, name=name))
 
     def delete(self) -> None:
@@ -295,6 +303,11 @@ def count_labels(entries: Iterable[Entry]) -> dict[str, int]:
     return dict(sorted(Counter(entry.label for entry in entries if entry.label is not None).items()))
 
 
+def _grown(origin: dict[str, Any], paths: Collection[Path]) -> dict[str, Any]:
+    added = sorted({*origin.get("added", []), *map(str, paths)})
+    return {**origin, "added": added} if added else origin
+
+
 def _append(image: NewImage, stored: Stored, pictures: Pack, thumbs: Pack, masks: Pack) -> Entry:
     mask_at, mask_bytes = 0, 0
     if image.mask is not None:
@@ -333,20 +346,6 @@ def _clean(label: str | None) -> str | None:
     if label is None:
         return None
     return show_name(label).strip()[:80] or None
-
-
-def check_name(workspace: Path, wish: str, besides: Path | None = None) -> str:
-    """`wish` without space around it. Raises `UserError` where it cannot be a name, or is taken."""
-    name = wish.strip()
-    if not name or len(name) > 80 or not name.isprintable() or "/" in name or "\\" in name:
-        raise UserError(
-            f"{show_name(name)[:80]!r} cannot be the name of a set.",
-            "A name has 1 to 80 visible characters and no slash.",
-        )
-    other = find(workspace, name)
-    if other is not None and other != besides:
-        raise UserError(f"There is already a set called {name!r}.", "Choose another name.")
-    return name
 
 
 def delete_folder(folder: Path) -> None:

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeGuard
 
 from filelock import FileLock
 
@@ -18,9 +19,9 @@ from sslviz.errors import UserError
 from sslviz.files import writing
 from sslviz.images.pool import Payload, decode_all
 from sslviz.imagesets import ImageSet, NewImage
-from sslviz.ingest.sources import Candidate, Source, gather, listing_digest
+from sslviz.ingest.sources import Candidate, Source, gather, is_folder, is_there, listing_digest
 
-__all__ = ["Report", "Source", "ingest", "resolve"]
+__all__ = ["Report", "Source", "ingest", "is_there", "resolve"]
 
 Progress = Callable[[int, int], None]
 
@@ -38,6 +39,8 @@ class Report:
     """Images of the whole set with each label."""
     seen: dict[str, str | None] = field(repr=False, default_factory=dict)
     """Id → label of every image that could be read, new or not."""
+    unread: set[str] = field(repr=False, default_factory=set)
+    """Names of files, and of folders with a slash behind, that are there and could not be read."""
 
 
 def ingest(
@@ -55,6 +58,7 @@ def ingest(
     is too large or the disk is full; the set is then, as after Ctrl-C, what it was before.
     """
     limits = settings.load()
+    sources = list(sources)
     found = gather(sources, limits)
     if upload and found.bytes > limits.max_upload_bytes:
         held, most_held = found.bytes / 1e6, limits.max_upload_bytes / 1e6
@@ -64,6 +68,7 @@ def ingest(
         )
     most = limits.max_upload_images if upload else None
     skipped: list[tuple[str, str]] = []
+    unread = {imagesets.show_name(name) for name in found.names}
     seen: dict[str, str | None] = {}
     total = found.total
 
@@ -75,16 +80,24 @@ def ingest(
                     skipped.append((imagesets.show_name(candidate.name), outcome.message))
                 else:
                     seen.setdefault(outcome.id, candidate.label)
+                    unread.discard(imagesets.show_name(candidate.name))
                     yield NewImage(
                         candidate.name, stored=outcome, label=candidate.label, source=candidate.source
                     )
                 if report is not None:
                     report(min(done, total), total)
 
-    added, duplicates = imageset.add(new())
+    added, duplicates = imageset.add(new(), [path.resolve() for path in sources if _is_tree(path)])
     if report is not None:
         report(total, total)
-    return Report(added, duplicates, skipped, imageset.label_counts(), seen)
+    return Report(added, duplicates, skipped, imageset.label_counts(), seen, unread)
+
+
+def _is_tree(source: Source) -> TypeGuard[Path]:
+    """Whether a source is a folder or a zip of somebody's, which a set can be asked for by."""
+    return isinstance(source, Path) and (
+        is_folder(source) or (source.suffix.lower() == ".zip" and is_there(source))
+    )
 
 
 def _at_most(
@@ -99,37 +112,63 @@ def _at_most(
 
 
 def resolve(workspace: Path, text: str, report: Progress | None = None) -> ImageSet:
-    """The set that `text` means: a set's name, a folder or a zip, or a built-in.
+    """The set that `text` means: a built-in, a set's name, or a folder or a zip.
 
     A folder or zip becomes a set that mirrors it: made once, recognised by its listing, and brought up to
-    date where that has changed. `scenes` is rendered where it is not there yet. Raises `UserError`.
+    date where that has changed, also where it is given by the name that folder and set share. `scenes` is
+    rendered where it is not there yet. Raises `UserError`, also for a name that a set and a folder share
+    without the one having come from the other.
     """
-    if imagesets.find(workspace, text) is not None:
-        return imagesets.open_set(workspace, text)
-    if text == "scenes":
-        from sslviz import scenes
+    path = _path(text)
+    if text in imagesets.RESERVED:
+        return _builtin(workspace, text, path, report)
+    if imagesets.find(workspace, text) is None:
+        if path is None:
+            raise _nothing_called(workspace, text)
+        return _mirror(workspace, path, report)
+    named = imagesets.open_set(workspace, text)
+    if path is not None and named.origin.get("path") == str(path):
+        return _mirror(workspace, path, report)
+    if path is None or not _is_tree(path) or str(path) in named.origin.get("added", []):
+        return named
+    kind = "folder" if is_folder(path) else "zip"
+    raise UserError(
+        f"{text!r} is the name of a set and of a {kind} here, which the set does not come from.",
+        f"Write ./{text} for the {kind}, or rename the set.",
+    )
 
-        return scenes.render_set(workspace, report=report)
+
+def _path(text: str) -> Path | None:
+    """The folder or file called `text`, if there is one."""
     with contextlib.suppress(OSError, ValueError, RuntimeError):  # no path at all: too long, a NUL, ~nobody
         path = Path(text).expanduser().resolve()
         if text.strip() and (path.is_dir() or path.is_file()):
-            return _mirror(workspace, path, report)
-    raise _nothing_called(workspace, text)
+            return path
+    return None
+
+
+def _builtin(workspace: Path, name: str, path: Path | None, report: Progress | None) -> ImageSet:
+    """A built-in set; `path` is what else has its name here."""
+    from sslviz import scenes
+    from sslviz.downloads import CATALOGUE
+
+    if imagesets.find_builtin(workspace, name) is not None:
+        return imagesets.open_set(workspace, name)
+    if name == scenes.NAME:
+        return scenes.render_set(workspace, report=report)
+    here = "" if path is None else f" Write ./{name} for what has that name here."
+    raise UserError(
+        f"{CATALOGUE[name].title} has not been downloaded yet.",
+        f"Run `sslviz images download {name}`, or fetch it on the Images page.{here}",
+    )
 
 
 def _nothing_called(workspace: Path, text: str) -> UserError:
-    from sslviz.downloads import CATALOGUE
-
-    name = imagesets.show_name(text)
-    if text in CATALOGUE:
-        return UserError(
-            f"{CATALOGUE[text].title} has not been downloaded yet.",
-            f"Run `sslviz images download {text}`, or fetch it on the Images page.",
-        )
     there = [summary.name for summary in imagesets.names(workspace) if not summary.problem]
-    known = ", ".join(dict.fromkeys([*there, "scenes", *CATALOGUE]))
+    known = ", ".join(dict.fromkeys([*there, *imagesets.RESERVED]))
     return UserError(
-        f"{name!r} is neither an image set nor a folder or zip of images.", f"Sets one can name: {known}."
+        f"{imagesets.show_name(text)!r} is neither an image set nor a folder or zip of images.",
+        f"Sets one can name: {known}.",
     )
 
 
@@ -157,12 +196,18 @@ def _mirror(workspace: Path, path: Path, report: Progress | None) -> ImageSet:
 
 
 def _update(mirror: ImageSet, path: Path, digest: str, report: Progress | None) -> None:
+    before = set(mirror.ids)
+    own = before & set(mirror.origin.get("ids", []))
     found = ingest(mirror, [path], report=report)
     if not found.seen:
         reasons = "; ".join(f"{name} {reason}" for name, reason in found.skipped[:3])
         raise UserError(f"There is no image that can be used in {path}.", f"{reasons}." if reasons else "")
-    mirror.remove([image for image in mirror.ids if image not in found.seen])
+    # Others than those that came from here are the user's, and what cannot be read today may be tomorrow.
+    folders = tuple(name for name in found.unread if name.endswith("/"))
+    lost = [entry for entry in mirror.entries if entry.id in own and entry.id not in found.seen]
+    gone = {e.id for e in lost if e.name not in found.unread and not e.name.startswith(folders)}
+    mirror.remove(gone)
     moved = {image: label for image, label in found.seen.items() if label is not None}
     if any(moved.get(entry.id, entry.label) != entry.label for entry in mirror.entries):
         mirror.set_labels(moved)
-    mirror.remember(path, digest)
+    mirror.remember(path, digest, (own - gone) | (found.seen.keys() - before))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,11 @@ class Sources:
         return sum(len(group.names) for group in self.groups)
 
     @property
+    def names(self) -> Iterator[str]:
+        """Name of each candidate."""
+        return (name for group in self.groups for name in group.names)
+
+    @property
     def bytes(self) -> int:
         """Size of everything as it was handed over."""
         return sum(group.size for group in self.groups)
@@ -74,9 +80,12 @@ class _Group:
     payloads: Sequence[Payload] = ()
     zip: Path | bytes | None = None
     size: int = 0
+    folder: Path | None = None
+    label: str | None = None
+    """For files whose folders within the tree say nothing."""
 
     def stream(self, settings: Settings) -> Iterator[tuple[Candidate, Payload]]:
-        labels = label_names(self.names)
+        labels = [label or self.label for label in label_names(self.names)]
         found: Iterable[tuple[str, Payload]] = zip(self.names, self.payloads, strict=False)
         if self.zip is not None:
             found = archives.members(self.zip, settings)
@@ -93,7 +102,7 @@ def gather(sources: Iterable[Source], settings: Settings) -> Sources:
     loose = _Group("", [])
     payloads: list[Payload] = []
     for source in sources:
-        name, where = source if isinstance(source, tuple) else (source.name or source.resolve().name, source)
+        name, where = source if isinstance(source, tuple) else (_name(source), source)
         if archives.is_junk(name):
             continue
         group = _group(name, where, settings)
@@ -105,34 +114,59 @@ def gather(sources: Iterable[Source], settings: Settings) -> Sources:
         payloads.append(where)
         loose.size += _size(where)
     loose.payloads = payloads
+    _label_siblings([group for group in result.groups if group.folder is not None])
     if loose.names:
         result.groups.append(loose)
     return result
 
 
+def _name(path: Path) -> str:
+    return path.resolve().name if path.name in {"", ".."} else path.name
+
+
+def _label_siblings(folders: list[_Group]) -> None:
+    """Of several folders each is a class, as it would be in the folder above them: `lab/cat lab/dog`."""
+    if len({group.folder for group in folders}) > 1:
+        for group in folders:
+            group.label = None if group.name.lower() in SPLITS else group.name or None
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder at `path`; where that is too long for a path, pathlib raises instead."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything at `path`, however long that is."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
 def _group(name: str, where: bytes | Path, settings: Settings) -> _Group | None:
     """The tree that a folder or a zip is; None for a single file."""
-    if isinstance(where, Path) and where.is_dir():
+    if isinstance(where, Path) and is_folder(where):
         files, problems = listing(where)
         names = [file.name for file in files] + [problem for problem, _ in problems]
         payloads = [_in_folder(file) for file in files] + [reason for _, reason in problems]
-        return _Group(name, names, payloads, size=sum(file.size for file in files))
+        size = sum(file.size for file in files)
+        return _Group(name, names, payloads, size=size, folder=where.resolve())
     try:
         start = where[:4] if isinstance(where, bytes) else _start(where)
         if archives.looks_like_zip(start) or name.lower().endswith(".zip"):
             return _Group(name, archives.names(where, settings), zip=where, size=_size(where))
-    except FileNotFoundError:
-        return _Group("", [name], [UserError("does not exist")])
-    except OSError:
-        return _Group("", [name], [UserError("may not be read by you")])
+    except (OSError, ValueError) as error:
+        reason = "does not exist"
+        if isinstance(error, PermissionError) or (isinstance(where, Path) and is_there(where)):
+            reason = "may not be read by you"
+        elif isinstance(where, Path) and os.path.islink(where):  # noqa: PTH114
+            reason = "is a link to nothing"
+        return _Group("", [name], [UserError(reason)])
     except UserError as error:
         return _Group("", [name], [error])
     return None
 
 
 def _start(path: Path) -> bytes:
-    if not path.is_file():
-        path.stat()  # raises where there is nothing at all
+    if not stat.S_ISREG(path.stat().st_mode):  # raises where there is nothing at all
         return b""
     with path.open("rb") as file:
         return file.read(4)
@@ -160,10 +194,10 @@ def listing(folder: Path) -> tuple[list[File], list[tuple[str, UserError]]]:
     while waiting:
         prefix, path = waiting.pop()
         try:
-            stat = path.stat()
-            if (stat.st_dev, stat.st_ino) in seen:
+            status = path.stat()
+            if (status.st_dev, status.st_ino) in seen:
                 continue
-            seen.add((stat.st_dev, stat.st_ino))
+            seen.add((status.st_dev, status.st_ino))
             with os.scandir(path) as found:
                 entries = list(found)
         except OSError:
@@ -176,8 +210,8 @@ def listing(folder: Path) -> tuple[list[File], list[tuple[str, UserError]]]:
                     if not archives.is_junk(f"{name}/_"):
                         waiting.append((f"{name}/", path / entry.name))
                 elif not archives.is_junk(name):
-                    stat = entry.stat()
-                    files.append(File(name, path / entry.name, stat.st_size, stat.st_mtime_ns))
+                    status = entry.stat()
+                    files.append(File(name, path / entry.name, status.st_size, status.st_mtime_ns))
             except OSError:
                 problems.append((name, UserError("is a link to nothing")))
     return sorted(files, key=lambda file: _natural(file.name)), problems
@@ -195,8 +229,8 @@ def listing_digest(path: Path) -> str:
         for file in listing(path)[0]:
             digest.update(repr((file.name, file.size, file.changed)).encode("utf-8", "surrogatepass"))
     else:
-        stat = path.stat()
-        digest.update(repr((path.name, stat.st_size, stat.st_mtime_ns)).encode("utf-8", "surrogatepass"))
+        status = path.stat()
+        digest.update(repr((path.name, status.st_size, status.st_mtime_ns)).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 

@@ -37,13 +37,13 @@ def build(
 
     Rows are scenes 0 to `count` - 1 with label, box and mask, classes in mixed order and, for a multiple of
     ten, equally often. The set is made in `workspace/drafts` and moved when it is complete, so whatever ends
-    the work leaves no half of a set. Raises `UserError` where it cannot be written.
+    the work leaves no half of a set. Raises `UserError` where it cannot be written, or its name is taken.
     """
     drafts = workspace / "drafts"
     with writing(drafts):
         drafts.mkdir(parents=True, exist_ok=True)
     with FileLock(drafts / "scenes.lock"):  # of two who want it at once, one renders and the other waits
-        if imagesets.find(workspace, NAME) is None:
+        if imagesets.find_builtin(workspace, NAME) is None:
             draft = drafts / "scenes"
             shutil.rmtree(draft, ignore_errors=True)  # of somebody who was killed
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -255,3 +256,83 @@ def test_the_app_is_served_on_this_machine_only_with_the_options_of_its_config(t
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+
+
+def test_of_several_paths_a_bad_one_is_skipped(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "dead.jpg").symlink_to(tmp_path / "nothing")
+    paths = [str(folder / "cat" / "1.jpg"), str(tmp_path / "dead.jpg"), "x" * 300]
+    added = said(capsys, "images", "add", "some", *paths)
+    assert added["added"] == 1
+    assert [one["reason"] for one in added["skipped"]] == ["is a link to nothing", "does not exist"]
+    assert cli.run(["images", "add", "none", *paths[1:]]) == 2
+    assert "no file or folder" in capsys.readouterr().err
+    assert [one["name"] for one in said(capsys, "images", "list")["sets"]] == ["some"]
+
+
+def test_adding_is_a_success_where_the_set_has_an_image_at_the_end(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, broken = str(folder / "cat" / "1.jpg"), str(folder / "broken.jpg")
+    empty = tmp_path / "empty.zip"
+    empty.write_bytes(b"PK\5\6" + bytes(18))
+    make_set("sp", count=0)
+    assert said(capsys, "images", "add", " sp ", broken, code=2)["set"] == "sp"
+    assert cli.run(["images", "add", "sp", str(empty)]) == 2
+    assert "There were no files in it." in capsys.readouterr().err
+    for _ in range(2):  # new, and then there already
+        assert said(capsys, "images", "add", " sp ", good)["set"] == "sp"
+        assert said(capsys, "images", "add", " new ", good)["set"] == "new"
+    assert said(capsys, "images", "add", "sp", broken)["added"] == 0
+    assert said(capsys, "images", "rename", "new", " newer ")["set"] == "newer"
+    assert said(capsys, "images", "merge", " both ", "sp", "newer")["set"] == "both"
+
+
+def test_text_is_printed_where_not_every_character_can_be() -> None:
+    make_set("Ünï ☃ \N{HIRAGANA LETTER A}", count=2)
+    for encoding in ("latin-1", "cp1252", "ascii"):
+        for words, code in ((["images"], 0), (["images", "delete", "☃"], 2)):
+            done = subprocess.run(
+                [sys.executable, "-m", "sslviz", *words],
+                capture_output=True,
+                check=False,
+                env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+            )
+            assert (done.returncode, b"Traceback" in done.stderr) == (code, False)
+            assert b"?" in (done.stderr if code else done.stdout)
+
+
+def test_a_name_too_long_for_a_file_is_a_sentence_and_a_file_is_replaced_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(make_set(count=6), steps=2)
+    work_run(run)
+    assert cli.run(["neighbors", run.id, "x" * 300, "--images", "pics"]) == 2
+    assert "neither an image of 'pics' nor a file" in capsys.readouterr().err
+
+    real, out = tmp_path / "real.npz", tmp_path / "f.npz"
+    real.write_bytes(b"what was there before")
+    out.symlink_to(real)
+    embed = ["embed", run.id, "--images", "pics", "--out", str(out)]
+
+    def full(file: Any, **_: Any) -> None:
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", full)
+        assert cli.run(embed) == 2
+    assert "cannot be written: No space left" in capsys.readouterr().err
+    assert real.read_bytes() == b"what was there before"
+    said(capsys, *embed)
+    assert out.is_symlink()
+    with np.load(real, allow_pickle=False) as file:
+        assert len(file["ids"]) == 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.npz", "real.npz"]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+        said(capsys, *embed[:-1], str(tmp_path / "pipe"))
+        assert os.read(reader, 2) == b"PK"
+        os.close(reader)

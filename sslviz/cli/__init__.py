@@ -5,6 +5,7 @@ Nothing heavy is imported before a command needs it: `sslviz --help` and `sslviz
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -82,4 +83,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None where there is no console
+            # Not every terminal and file has × and the letters of every name: better a ? than no answer.
+            stream.reconfigure(errors="replace")
     sys.exit(run())

@@ -33,10 +33,11 @@ def add(
     from sslviz import imagesets, ingest, settings
     from sslviz.errors import UserError
 
-    for path in paths:
-        if not path.exists():
-            raise UserError(f"There is no file or folder {str(path)!r}.")
-    workspace = settings.workspace()
+    # Of several paths a bad one is skipped like a bad image.
+    if not any(ingest.is_there(path) for path in paths):
+        missing = " or ".join(repr(imagesets.show_name(str(path))) for path in paths[:3])
+        raise UserError(f"There is no file or folder {missing}.")
+    workspace, name = settings.workspace(), name.strip()
     new = imagesets.find(workspace, name) is None
     chosen = imagesets.create(workspace, name) if new else imagesets.open_set(workspace, name)
     progress = Progress("Adding images")
@@ -47,18 +48,19 @@ def add(
         if new and not len(chosen):
             chosen.delete()
     skipped = [{"name": member, "reason": reason} for member, reason in found.skipped]
-    lines = [f"{found.added:,} images added to {name!r}, {found.duplicates:,} were there already."]
+    lines = [f"{found.added:,} images added to {chosen.name!r}, {found.duplicates:,} were there already."]
     lines += [f"  skipped {one['name']}: {one['reason']}" for one in skipped]
     result = {
-        "set": name,
+        "set": chosen.name,
         "added": found.added,
         "duplicates": found.duplicates,
         "skipped": skipped,
         "labels": found.labels,
     }
     emit(result, as_json, "\n".join(lines))
-    if new and not found.added and not found.duplicates:
-        raise UserError("None of this was an image that sslviz can use.", "The reasons are above.")
+    if not len(chosen):
+        hint = "The reasons are above." if skipped else "There were no files in it."
+        raise UserError("None of this was an image that sslviz can use.", hint)
 
 
 @commands.command("list")
@@ -80,8 +82,9 @@ def rename(
     """Give a set another name."""
     from sslviz import imagesets, settings
 
-    imagesets.open_set(settings.workspace(), name).rename(new_name)
-    emit({"set": new_name}, as_json, f"{name!r} is now called {new_name!r}.")
+    renamed = imagesets.open_set(settings.workspace(), name)
+    renamed.rename(new_name)
+    emit({"set": renamed.name}, as_json, f"{name!r} is now called {renamed.name!r}.")
 
 
 @commands.command("merge")
@@ -94,7 +97,7 @@ def merge(
     from sslviz import imagesets, settings
 
     merged = imagesets.merge(settings.workspace(), names, new_name)
-    emit({"set": new_name, "images": len(merged)}, as_json, f"{new_name!r} has {len(merged):,} images.")
+    emit({"set": merged.name, "images": len(merged)}, as_json, f"{merged.name!r} has {len(merged):,} images.")
 
 
 @commands.command("delete")

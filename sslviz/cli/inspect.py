@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import typer
 
 from sslviz.cli.output import Progress, emit, percent, table
 from sslviz.errors import UserError
+from sslviz.files import replace, temporary_beside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,12 +100,30 @@ def embed(
         "xy": xy,
     }
     try:
-        with out.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+        _write(out, lambda file: np.savez(file, allow_pickle=False, **arrays))
     except OSError as error:
         raise UserError(f"{str(out)!r} cannot be written: {error.strerror}.") from None
     result = {"run": run.id, "set": chosen.name, "block": block, "images": len(found), "out": str(out)}
     emit(result, as_json, f"{len(found):,} images × {found.shape[1]:,} features of {block} are in {out}.")
+
+
+def _write(out: Path, save: Callable[[IO[bytes]], None]) -> None:
+    """Have `out` written whole or left as it was; a device or a pipe cannot be replaced."""
+    if out.exists() and not out.is_file():
+        with out.open("wb") as file:
+            save(file)
+        return
+    target = out.resolve()  # the file behind a link, and not the link
+    temporary = temporary_beside(target)
+    try:
+        with temporary.open("xb") as file:
+            save(file)
+            file.flush()
+            os.fsync(file.fileno())
+        replace(temporary, target)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def neighbors(
@@ -210,10 +232,13 @@ def _asked(run: Run, images: ImageSet, image: str) -> tuple[int | None, NDArray[
     ends = [row for row, name in enumerate(images.names) if name.endswith(f"/{image}")]
     if len(ends) == 1:
         return ends[0], None
+    from sslviz.imagesets import show_name
+
     path = Path(image)
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - pathlib raises where a name is too long to be one
         raise UserError(
-            f"{image!r} is neither an image of {images.name!r} nor a file.", "Give an id, a name or a path."
+            f"{show_name(image)!r} is neither an image of {images.name!r} nor a file.",
+            "Give an id, a name or a path.",
         )
     from sslviz import images as pictures
     from sslviz import networks, settings

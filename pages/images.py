@@ -7,10 +7,7 @@ from sslviz.ui import frame, set_view, upload
 frame.require()
 st.title("Images")
 st.markdown("Everything stays on this machine. Labels are optional; the names of folders become labels.")
-add, public, look = st.tabs(["Add your own", "Public sets", "Look and put in order"], key="images_tab")
-with add, frame.guard():
-    upload.draw()
-with public, frame.guard():
-    upload.public()
-with look, frame.guard():
-    set_view.draw()
+parts = {"add": "Add your own", "public": "Public sets", "look": "Look and put in order"}
+part = frame.choice("part", "Part of the page", parts, "add", shown=False)
+with frame.guard():
+    {"add": upload.draw, "public": upload.public, "look": set_view.draw}[part]()

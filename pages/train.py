@@ -3,6 +3,7 @@
 import streamlit as st
 
 from sslviz import runs
+from sslviz.errors import UserError
 from sslviz.ui import frame, run_view, train_form
 
 frame.require()
@@ -66,10 +67,11 @@ wanted = st.query_params.get("run")
 if wanted is None:
     ask()
 else:
-    found = None
-    with frame.guard():
+    try:
         found = runs.open_run(frame.workspace(), wanted)
-    if found is None:
+    except UserError as unknown:
+        frame.problem(UserError(unknown.message, "It may have been deleted. Start a new one below."))
+        st.page_link("pages/runs.py", label="See all runs", icon=":material/list_alt:")
         ask()
     else:
         watch(found)

@@ -38,7 +38,7 @@ Source = Literal["run", "untrained", "pixels"]
 SOURCES: tuple[Source, ...] = ("run", "untrained", "pixels")
 Report = Callable[[int, int, str], None]
 
-VERSION = 1
+VERSION = 2
 """Of the files; another version's are not read."""
 NEAR = 50
 """Neighbours kept of each image."""

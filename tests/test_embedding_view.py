@@ -76,8 +76,8 @@ def test_what_is_missing_is_asked_for(features: Features, started: list[str]) ->
     computed(run, umap=False)
     app.run()
     assert not app.exception
-    assert app.session_state["map_block"] == "block2"
-    assert app.session_state["map_projection"] == "umap"
+    assert app.session_state["choice_block"] == "block2"
+    assert app.session_state["choice_projection"] == "umap"
     assert "Look around" in words(app)
 
 
@@ -101,16 +101,22 @@ def test_an_image_in_the_address_has_neighbours_by_all_three(features: Features)
     app = opened(run=run.id, image=images.ids[5])
     assert "Nearest neighbours" in words(app)
     assert "5.jpg" in words(app)
-    assert "of its 10 nearest neighbours have the same label" in words(app)
+    assert "of the 10 nearest have the same label" in words(app)
+    labels = images.labels
+    common = max(labels.count(label) for label in set(labels)) / len(labels)
+    metrics = {metric.label: metric.value for metric in app.metric}
+    assert list(metrics) == ["Trained", "Untrained", "Raw pixels", "Always the commonest"]
+    assert metrics["Always the commonest"] == f"{common:.0%}"
+    assert "36 labelled images" in words(app)
     for source in ("untrained", "pixels"):
         app.query_params["source"] = source
         app.run()
         assert not app.exception
-        assert app.session_state["map_source"] == source
+        assert app.session_state["choice_source"] == source
     # An image, a block and a projection that are not there (any more) are as none.
     app = opened(run=run.id, image="0" * 16, block="block99", projection="4d", source="<b>")
     assert "Look around" in words(app)
-    assert app.session_state["map_block"] == "block2"
+    assert app.session_state["choice_block"] == "block2"
 
 
 def test_without_labels_it_says_why_this_block(features: Features) -> None:
@@ -120,6 +126,7 @@ def test_without_labels_it_says_why_this_block(features: Features) -> None:
     images.relabel(images.ids, None)
     app = opened(run=run.id)
     assert "without labels" in words(app)
+    assert not app.metric
     assert not app.toggle
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sslviz import archives, images, runs, scenes, settings
+from sslviz import archives, images, imagesets, runs, scenes, settings
+from sslviz.imagesets import NewImage
 
 if TYPE_CHECKING:
     from conftest import Server
@@ -34,6 +35,16 @@ def settled(page: Page) -> None:
     """Wait until the page's script has run and nothing has gone wrong."""
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=SECONDS)
     assert page.locator('[data-testid="stException"]').count() == 0
+
+
+def wide(page: Page) -> int:
+    """How many pixels wide the page or its main part is, beyond the window where one must scroll sideways."""
+    width: int = page.evaluate(
+        """() => Math.max(document.scrollingElement.scrollWidth,
+            ...[...document.querySelectorAll('[data-testid="stMain"], [data-testid="stAppViewContainer"]')]
+                .map((part) => part.scrollWidth))"""
+    )
+    return width
 
 
 def step(page: Page) -> int:
@@ -148,6 +159,53 @@ def test_a_run_outlives_the_server(browser: Browser, server: Server, photographs
     page.close()
 
 
+def test_sets_are_put_in_order(browser: Browser, server: Server, photographs: bytes) -> None:
+    """Rename, merge, relabel, remove and delete, each with a word on what was done."""
+    for name, first in (("one", 0), ("two", 6)):
+        made = imagesets.create(settings.workspace(), name)
+        made.add(NewImage(f"{i}.jpg", pixels=scenes.scene(i).pixels) for i in range(first, first + 5))
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(f"{server.url}/images?part=look&images=one")
+    picker = page.locator('[data-testid="stSidebar"] [data-testid="stSelectbox"] input')
+
+    def click(key: str) -> None:
+        page.locator(f".st-key-{key} button").click(timeout=SECONDS)
+
+    def said(words: str) -> None:
+        page.locator('[data-testid="stToast"]').get_by_text(words).wait_for(timeout=SECONDS)
+        page.locator('[role="dialog"]').wait_for(state="detached", timeout=SECONDS)
+        settled(page)
+
+    click("rename_set")
+    field = page.get_by_label("New name")
+    field.fill("first")
+    field.press("Enter")
+    click("rename_do")
+    said("Renamed to first")
+    assert "first" in picker.input_value()
+    assert "images=first" in page.url
+
+    click("merge_set")
+    page.locator('[role="dialog"] [data-testid="stMultiSelect"] input').click()
+    page.get_by_role("option", name="two").click(timeout=SECONDS)
+    field = page.get_by_label("Name of the new set")
+    field.fill("all")
+    field.press("Enter")
+    click("merge_do")
+    said("all: 10 images")
+    assert "all" in picker.input_value()
+
+    click("delete_set")
+    page.get_by_role("button", name="Delete the set").click(timeout=SECONDS)
+    said("all deleted")
+    assert "all" not in picker.input_value()
+    assert page.get_by_text("There is no image set").count() == 0
+    names = {summary.name for summary in imagesets.names(settings.workspace())}
+    assert {"first", "two"} <= names
+    assert "all" not in names
+    page.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_on_a_telephone(browser: Browser, server: Server, photographs: bytes, scheme: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)  # type: ignore[arg-type]
@@ -161,5 +219,13 @@ def test_every_page_on_a_telephone(browser: Browser, server: Server, photographs
         page.goto(f"{server.url}/{name}")
         page.locator("h1").first.wait_for(timeout=SECONDS)
         settled(page)
-        assert page.evaluate("document.scrollingElement.scrollWidth") <= 390, name
+        assert wide(page) <= 390, name
+    # The same with an image chosen on the map, whose neighbours stand in long rows.
+    page.get_by_text("Look around").wait_for(timeout=2 * SECONDS)
+    chosen = imagesets.open_set(settings.workspace(), "photos").ids[0]
+    page.goto(f"{server.url}/embeddings?image={chosen}")
+    page.get_by_text("Nearest neighbours").first.wait_for(timeout=SECONDS)
+    page.locator(".er-strip .er-items").last.wait_for(timeout=SECONDS)
+    settled(page)
+    assert wide(page) <= 390
     context.close()

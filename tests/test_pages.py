@@ -248,6 +248,86 @@ def test_a_task_page_shows_another_one_and_says_what_the_paper_did(task: str) ->
     assert words(app) != before
 
 
+def test_an_empty_app_offers_the_scenes_where_it_is_opened(nothing_starts: list[str]) -> None:
+    app = opened("rotation")
+    before = nothing_starts.count("sslviz.worker")
+    next(b for b in app.button if b.label == "Draw the built-in scenes").click().run()
+    assert nothing_starts.count("sslviz.worker") == before + 1
+    assert "being drawn" in words(app)
+    assert not [b for b in app.button if b.label == "Draw the built-in scenes"]
+
+
+def test_the_current_set_is_in_the_address() -> None:
+    """Also where it is the one that would be chosen anyway: tomorrow that may be another."""
+    a_set("older", 3)
+    a_set("newer", 4)
+    app = opened("images")
+    assert app.query_params["images"] in ("newer", ["newer"])
+    app.query_params["images"] = "older"
+    app.run()
+    assert app.selectbox(key="images").value == "older"
+    app.selectbox(key="images").set_value("newer").run()
+    assert app.query_params["images"] in ("newer", ["newer"])
+    assert app.selectbox(key="images").value == "newer"
+    imagesets.delete(settings.workspace(), "newer")
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="images").value == "older"
+
+
+def test_a_run_that_is_not_there_leaves_the_form_and_a_way_to_the_others() -> None:
+    a_set("some", 6)
+    app = opened("train", run="0" * 12)
+    assert "may have been deleted" in words(app)
+    assert "`" not in words(app).split("There is no run")[1][:200]
+    assert any("See all runs" in str(link.label) for link in app.page_link)
+    assert any(b.label == "Start training" for b in app.button)
+
+
+def test_flipping_after_turning_is_explained_where_it_is_switched_on() -> None:
+    a_set("some", 6)
+    app = opened("rotation")
+    assert "a mirrored left turn looks like a right turn" not in words(app)
+    assert "0° · upright" in words(app)
+    next(t for t in app.toggle if t.label == "Flip after").set_value(True).run()
+    assert not app.exception
+    assert "a mirrored left turn looks like a right turn" in words(app)
+
+
+def test_shares_are_rounded_as_people_read_them() -> None:
+    from sslviz.ui import run_view
+
+    shown = {0.5: "50%", 0.123: "12.3%", 0.0005: "0.05%", 0.015625: "1.6%", 0.0: "0%", 1.0: "100%"}
+    assert {value: run_view.percent(value) for value in shown} == shown
+    assert run_view.percent(None) == "–"
+    verdict = run_view.verdict(runs.Status(heldout_accuracy=0.383, chance=0.0005))
+    assert "766 times as often as guessing (0.05%)" in verdict
+
+
+def test_steps_of_a_number_are_a_twentieth_of_its_range_or_so() -> None:
+    from sslviz.tasks import TASKS
+    from sslviz.tasks.options import describe
+    from sslviz.ui import options
+
+    for task in TASKS.values():
+        for option in describe(task):
+            if option.type is float:
+                step = options._step(option)
+                assert (option.high - option.low) / 60 < step <= (option.high - option.low) / 20 * 1.01
+                assert f"{step:.12e}"[0] in "125"
+
+
+def test_the_source_is_the_whole_photograph_with_the_square_in_it() -> None:
+    """Boxes are fractions of the centre square; in the photograph's own coordinates they must lie right."""
+    from sslviz.ui import pictures
+
+    html = pictures.source("data:,", (300, 200), [(0.25, 0.5, 0.75, 1.0)], False, [""], "alt")
+    square, box = re.findall(r"left:([\d.]+)%;top:([\d.]+)%;width:([\d.]+)%;height:([\d.]+)%", html)
+    left, top, width, height = (float(number) / 100 for number in square)
+    assert [left * 300, top * 200, width * 300, height * 200] == pytest.approx([50, 0, 200, 200], abs=0.01)
+    assert [float(number) for number in box] == pytest.approx([25, 50, 50, 50])
+
+
 def test_looks_know_every_task() -> None:
     from sslviz.tasks import TASKS
     from sslviz.ui import looks

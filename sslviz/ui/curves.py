@@ -89,7 +89,14 @@ def _chart(rows: list[Point], end: int, color: str, form: str, key: str, alt: st
     names = ["training", "held out", "chance"]
     colors = {"domain": names, "range": [color, HELD_OUT, CHANCE]}
     shown = sorted({row["curve"] for row in rows}, key=names.index)
-    x = {"field": "step", "type": "quantitative", "title": "step", "scale": {"domain": [0, end]}}
+    # A little beyond the end, or the last dot is cut in half; no ticks between whole steps.
+    x = {
+        "field": "step",
+        "type": "quantitative",
+        "title": "step",
+        "scale": {"domain": [0, end * 1.015], "nice": False},
+        "axis": {"tickMinStep": 1, "format": ",d"},
+    }
     y = {"field": "value", "type": "quantitative", "title": None, "axis": {"format": form}}
     legend = {"orient": "top", "title": None, "values": shown}
     curve = {"field": "curve", "type": "nominal", "scale": colors, "legend": legend}

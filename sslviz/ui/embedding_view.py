@@ -21,6 +21,10 @@ from sslviz.ui.embedding_map import sheets as send_sheets
 
 SHOWN = 10
 """Neighbours in a row."""
+BESIDE = 6
+"""Neighbours beside the map."""
+FEW = 300
+"""Labelled images under which it is said that they are few."""
 PAGE = 48
 """Thumbnails on a page of the gallery."""
 SOURCES: dict[str, str] = {"run": "Trained", "untrained": "Untrained", "pixels": "Raw pixels"}
@@ -115,6 +119,7 @@ def explore(run: Run, images: ImageSet) -> None:
         if embedding is None:
             embedding_work.wait(run, images)
             return
+        _worth(scene)
         awaited = projection == "umap" and embedding.umap is None
         projection = "pca" if awaited else projection
         place, side = st.columns([7, 3], gap="medium")
@@ -124,8 +129,8 @@ def explore(run: Run, images: ImageSet) -> None:
                 embedding_work.follow_umap(run, images, embedding)
         with side:
             _image(scene, embedding)
-        _neighbors(scene, embedding)
         _gallery(scene)
+        _neighbors(scene, embedding)
         _explain(scene, projection)
 
 
@@ -147,8 +152,8 @@ def _scene(run: Run, images: ImageSet) -> Scene:
 def _choose(scene: Scene) -> tuple[Embedding | None, str]:
     """Source, projection and block, as the address has them."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        source = cast(Source, _pick("source", "Features of", SOURCES, "run"))
-        wanted = _pick("projection", "Projection", PROJECTIONS, "umap")
+        source = cast(Source, frame.choice("source", "Features of", SOURCES, "run"))
+        wanted = frame.choice("projection", "Projection", PROJECTIONS, "umap")
         if scene.groups:
             st.toggle("Colour by label", value=True, key="map_coloured", persist_state="session")
         known = scene.blocks(source)
@@ -158,23 +163,8 @@ def _choose(scene: Scene) -> tuple[Embedding | None, str]:
             names = {one: f"{one} · {scores[one]:.0%}" if one in scores else one for one in known}
             first = embeddings.first_block(scene.run, scene.images, "run")[0]
             label = "Block, from the first to the last" + (", with labels predicted" if scores else "")
-            block = _pick("block", label, names, first if first in known else known[-1])
+            block = frame.choice("block", label, names, first if first in known else known[-1])
     return (scene.embedding(source, block) if known else None), wanted
-
-
-def _pick(name: str, label: str, options: dict[str, str], default: str) -> str:
-    """A choice that lives in the address, under `name`."""
-    asked = st.query_params.get(name, default)
-    key = f"map_{name}"
-    st.session_state[key] = asked if asked in options else default
-
-    def chosen() -> None:
-        st.query_params[name] = st.session_state[key]
-
-    st.segmented_control(
-        label, list(options), key=key, format_func=lambda one: options[one], on_change=chosen, required=True
-    )
-    return str(st.session_state[key])
 
 
 def _map(scene: Scene, embedding: Embedding, projection: str) -> None:
@@ -237,13 +227,22 @@ def _image(scene: Scene, embedding: Embedding) -> None:
         color = figures.groups(scene.groups)[scene.labels[row]].color
         dot = f"width:.66em;height:.66em;border-radius:50%;background:{color};margin-right:.4em"
         facts += f'<div class="sv-note"><span style="display:inline-block;{dot}"></span>{escape(label)}</div>'
-    shape = "width:100%;max-height:320px;object-fit:contain;border-radius:8px;background:var(--fill)"
+    shape = "width:100%;max-height:220px;object-fit:contain;border-radius:8px;background:var(--fill)"
     source = pictures.uri(scene.images.jpeg(row))
     pictures.show(f'<img src="{source}" alt="{name}" style="{shape}"><p style="margin:.6rem 0 0">{facts}</p>')
+    near = embedding.indices[row, :SHOWN]
+    st.caption(f"Its nearest by {TITLES[embedding.source].lower()}")
+    pairs = zip(near[:BESIDE].tolist(), embedding.similarity[row].tolist(), strict=False)
+    thumbnail_rows(
+        [Row([_item(scene, row, *pair) for pair in pairs])],
+        key="map_beside",
+        sprites=scene.images.fingerprint,
+        width=68,
+        on_click=scene.open,
+    )
     if label:
-        near = embedding.indices[row, :SHOWN]
         same = int((scene.labels[near] == scene.labels[row]).sum())
-        st.caption(f"{same} of its {len(near)} nearest neighbours have the same label.")
+        st.caption(f"{same} of the {len(near)} nearest have the same label.")
     if st.button("Close", icon=":material/close:", key="map_close", type="tertiary"):
         del st.query_params["image"]
         st.rerun(scope="fragment")
@@ -257,8 +256,11 @@ def _neighbors(scene: Scene, shown: Embedding) -> None:
     st.subheader("Nearest neighbours", anchor=False)
     rows: list[Row] = []
     trained: set[int] | None = None
+    # The same block of both networks, also where the pixels, which have none, are on the map.
+    alike = shown.block
+    if shown.source == "pixels":
+        alike = embeddings.first_block(scene.run, scene.images, "run")[0]
     for source in embeddings.SOURCES:
-        alike = shown.block if shown.source != "pixels" else None
         one = shown if source == shown.source else scene.embedding(source, alike)
         if one is None:
             continue
@@ -271,6 +273,7 @@ def _neighbors(scene: Scene, shown: Embedding) -> None:
         trained = set(found) if source == "run" else trained
         items = [_item(scene, row, *pair) for pair in zip(found, one.similarity[row].tolist(), strict=False)]
         rows.append(Row(items, TITLES[source], note))
+    st.caption("How alike two images are, the number, can be compared within a row, not between rows.")
     thumbnail_rows(
         rows, key="map_neighbors", sprites=scene.images.fingerprint, strip=True, width=74, on_click=scene.open
     )
@@ -299,20 +302,33 @@ def _gallery(scene: Scene) -> None:
     thumbnail_rows([Row(items)], key="map_gallery", sprites=sprites_name, width=76, on_click=scene.open)
 
 
+def _worth(scene: Scene) -> None:
+    """What the neighbours are worth, first of all: the network beside what needs no training."""
+    best = {one: max(scores.values()) for one in embeddings.SOURCES if (scores := scene.scores(one))}
+    if "run" not in best:
+        return
+    counts = np.bincount(scene.labels[scene.labels >= 0])
+    cells = st.grid(4, min_column_width=130)
+    for source, share in best.items():
+        cells.metric(SOURCES[source], f"{share:.0%}", help=f"{TITLES[source]}, at its best block.")
+    common = counts.max() / counts.sum()
+    cells.metric("Always the commonest", f"{common:.0%}", help="Saying the label that most images have.")
+    others = {one: share for one, share in best.items() if one != "run"}
+    rival = max(others, key=lambda one: others[one], default=None)
+    words = "How often the label that an image's 20 nearest neighbours vote for is its own. "
+    if rival is not None and others[rival] >= best["run"]:
+        words += f"**Training has not helped here:** {TITLES[rival].lower()} does as well or better. "
+    if counts.sum() < FEW:
+        words += f"With {counts.sum()} labelled images, differences of some points are chance. "
+    st.caption(words)
+
+
 def _explain(scene: Scene, projection: str) -> None:
     """What the map means, which block is shown and why, and what its neighbours are worth."""
     words = [WHAT_IT_SHOWS[projection], embeddings.first_block(scene.run, scene.images, "run")[1]]
-    scores = {source: scene.scores(source) for source in embeddings.SOURCES}
-    if scores["run"]:
-        best = ", ".join(f"{SOURCES[one].lower()} {max(s.values()):.0%}" for one, s in scores.items() if s)
-        words.append(
-            "Percentages say how often its 20 nearest neighbours vote for an image's own label; at the best "
-            f"block: {best}, guessing {1 / len(scene.groups):.0%}."
-        )
-        shares = {one: _precision(scene, one) for one in embeddings.SOURCES}
-        said = ", ".join(
-            f"{SOURCES[one].lower()} {share:.0%}" for one, share in shares.items() if share is not None
-        )
+    shares = {one: share for one in embeddings.SOURCES if (share := _precision(scene, one)) is not None}
+    if shares:
+        said = ", ".join(f"{SOURCES[one].lower()} {share:.0%}" for one, share in shares.items())
         words.append(f"Of the ten nearest neighbours this share has the image's own label: {said}.")
     st.caption(pictures.literal(" ".join(word for word in words if word), 1200))
 

@@ -42,7 +42,7 @@ def follow_umap(run: Run, images: ImageSet, embedding: Embedding) -> None:
     over = whole.status().state in work.OVER
     if over:  # the first computation ends with UMAP of the block that is shown first
         arguments |= {"source": embedding.source, "block": embedding.block}
-    _follow(arguments, "UMAP is on its way, PCA is shown until then", _state(run, images, embedding))
+    _follow(arguments, "This is PCA; UMAP takes its place when it is ready", _state(run, images, embedding))
 
 
 def _arguments(run: Run, images: ImageSet) -> dict[str, Any]:

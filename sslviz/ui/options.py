@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -28,7 +29,7 @@ def form(task: str, place: str) -> dict[str, Value]:
 
     before = chosen(task)
     changed: dict[str, Value] = {}
-    cells = st.grid(2, min_column_width=260, gap="medium")
+    cells = st.grid(3, min_column_width=240, gap="medium")
     for option in describe(TASKS[task]):
         with cells.cell():
             value = _widget(
@@ -63,10 +64,20 @@ def _widget(option: Option, value: Any, key: str) -> Any:
     kind: Any = option.type
     low = None if option.low is None else kind(option.low)
     high = None if option.high is None else kind(option.high)
-    step: float = 1
-    if kind is float:
-        wide = option.high is None or option.low is None or option.high - option.low > 2
-        step = 0.1 if wide else 0.05
     return st.number_input(
-        label, min_value=low, max_value=high, step=kind(step), format="%d" if kind is int else "%.4g", key=key
+        label,
+        min_value=low,
+        max_value=high,
+        step=_step(option),
+        format="%d" if kind is int else "%.3g",
+        key=key,
     )
+
+
+def _step(option: Option) -> int | float:
+    """Of the plus and minus buttons: about a twentieth of the range, 1, 2 or 5 of something."""
+    if option.type is int or option.low is None or option.high is None:
+        return 1 if option.type is int else 0.1
+    rough = (option.high - option.low) / 20
+    decade = 10 ** math.floor(math.log10(rough))
+    return float(f"{max(n for n in (1, 2, 5) if n * decade <= rough * 1.001) * decade:.1g}")

@@ -28,6 +28,11 @@ def name_of(text: str, limit: int = 80) -> str:
     return seen if len(seen) <= limit else f"{seen[: limit - 1]}…"
 
 
+def short(name: str, limit: int = 40) -> str:
+    """The last part of a path, fit to be seen: what comes before is often the same for all."""
+    return name_of(name.rstrip("/").rpartition("/")[2] or name, limit)
+
+
 def literal(text: str, limit: int = 80) -> str:
     """`text` for a place that Streamlit reads as Markdown, so that it shows as it is written."""
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&^])", r"\\\1", name_of(text, limit))
@@ -78,22 +83,37 @@ def nine(tiles: Sequence[Pixels], numbers: Sequence[int], alt: str) -> str:
     return f'<div class="sv-nine sv-pixels">{cells}</div>'
 
 
-def source(pixels: Pixels, boxes: Sequence[Box], mirror: bool, marks: Sequence[str], alt: str) -> str:
-    """The source with a rectangle for each view; `boxes` are fractions of the mirrored source."""
+def source(
+    picture: str, size: tuple[int, int], boxes: Sequence[Box], mirror: bool, marks: Sequence[str], alt: str
+) -> str:
+    """The photograph, a URI of `size` (width, height), with a rectangle for each view.
+
+    `boxes` are fractions of the mirrored centre square, which is all that a task sees; the rest is dimmed.
+    """
     drawn = []
     for i, (x0, y0, x1, y1) in enumerate(boxes):
-        place = f"left:{x0:.3%};top:{y0:.3%};width:{x1 - x0:.3%};height:{y1 - y0:.3%}"
         first = " sv-first" if i == 0 and len(boxes) == 2 else ""
         mark = f'<span class="sv-number">{escape(marks[i])}</span>' if marks[i] else ""
-        drawn.append(f'<div class="sv-box{first}" style="{place}">{mark}</div>')
+        drawn.append(f'<div class="sv-box{first}" style="{_place(x0, y0, x1, y1)}">{mark}</div>')
+    width, height = size
+    across, down = (1 - min(size) / width) / 2, (1 - min(size) / height) / 2
+    square = (
+        f'<div class="sv-square" style="{_place(across, down, 1 - across, 1 - down)}">{"".join(drawn)}</div>'
+    )
     turned = " sv-mirror" if mirror else ""
-    picture = f'<img src="{pixels_uri(pixels)}" alt="{escape(alt)}">'
-    return f'<div class="sv-source{turned}">{picture}{"".join(drawn)}</div>'
+    return f'<div class="sv-source{turned}"><img src="{picture}" alt="{escape(alt)}">{square}</div>'
+
+
+def _place(x0: float, y0: float, x1: float, y1: float) -> str:
+    return f"left:{x0:.3%};top:{y0:.3%};width:{x1 - x0:.3%};height:{y1 - y0:.3%}"
 
 
 def gallery(thumbnails: Iterable[tuple[bytes, str]]) -> str:
     """Thumbnails, (JPEG, name) each, with their names under them."""
-    cells = "".join(figure(uri(jpeg), name_of(name), name_of(name, 40)) for jpeg, name in thumbnails)
+    cells = "".join(
+        f'<div title="{escape(name_of(name, 200))}">{figure(uri(jpeg), name_of(name), short(name))}</div>'
+        for jpeg, name in thumbnails
+    )
     return f'<div class="sv-gallery">{cells}</div>'
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from sslviz import runs
 from sslviz.runs import Run
-from sslviz.ui import frame, looks, pictures, run_view, train_form
+from sslviz.ui import frame, pictures, run_view, train_form
 
 STATES = {
     "queued": "waiting",
@@ -31,10 +31,12 @@ def choose(found: list[Run], linked: Run | None) -> Run | None:
     statuses = [run.status() for run in found]
     event = st.dataframe(
         {
-            "task": [looks.TASKS[r.spec.task].title if r.spec.task in looks.TASKS else "–" for r in found],
-            "title": [_title(r) for r in found],
+            "title": [pictures.name_of(run_view.name(r)) for r in found],
             "images": [pictures.name_of(r.spec.images) for r in found],
-            "state": [STATES[s.state] for s in statuses],
+            "state": [
+                "comes with sslviz" if r.bundled else STATES[s.state]
+                for r, s in zip(found, statuses, strict=True)
+            ],
             "held out": [s.heldout_accuracy for s in statuses],
             "chance": [s.chance for s in statuses],
             "speed": [s.views_per_second for s in statuses],
@@ -42,8 +44,9 @@ def choose(found: list[Run], linked: Run | None) -> Run | None:
             "note": [pictures.name_of(r.note, 120) for r in found],
             "id": [r.id for r in found],
         },
+        column_order=["title", "images", "state", "held out", "chance", "speed", "when", "id"]
+        + (["note"] if any(r.note for r in found) else []),
         column_config={
-            "task": "Task",
             "title": st.column_config.TextColumn("Run", width="medium"),
             "images": "Images",
             "state": "State",
@@ -65,6 +68,7 @@ def choose(found: list[Run], linked: Run | None) -> Run | None:
     )
     ticked = event["selection"]["rows"]
     if ticked and ticked[0] < len(found):
+        st.query_params["run"] = found[ticked[0]].id  # so that F5 and a copied address find it again
         return found[ticked[0]]
     if linked is None:
         st.caption("Tick a row to see the run.")
@@ -92,10 +96,6 @@ def detail(run: Run) -> None:
             st.json({k: v for k, v in run.spec.__dict__.items() if v not in (None, "", [], {})}, expanded=2)
 
 
-def _title(run: Run) -> str:
-    return f"{pictures.name_of(run.title)}{' (comes with sslviz)' if run.bundled else ''}"
-
-
 def _actions(run: Run, state: str) -> None:
     has_weights = run.bundled or any(True for _ in run.checkpoints())
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -104,7 +104,7 @@ def _actions(run: Run, state: str) -> None:
                 "pages/embeddings.py",
                 label="See the map",
                 icon=":material/scatter_plot:",
-                query_params={"run": run.id},
+                query_params={"run": run.id} | ({} if run.bundled else {"images": run.spec.images}),
             )
             st.download_button(
                 "Download",

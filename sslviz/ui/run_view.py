@@ -6,7 +6,7 @@ import streamlit as st
 
 from sslviz import jobs, runs
 from sslviz.runs import Run, Status
-from sslviz.ui import curves, pictures
+from sslviz.ui import curves, looks, pictures
 
 ICONS = {
     "queued": ":material/hourglass_top:",
@@ -23,6 +23,8 @@ def percent(value: float | None) -> str:
     """A fraction as people read it; a dash where there is none."""
     if value is None:
         return "–"
+    if 0 < value < 0.01:
+        return f"{100 * value:.2g}%"  # one in two thousand is not a tenth of a percent
     return f"{value:.1%}".replace(".0%", "%")
 
 
@@ -56,7 +58,7 @@ def verdict(status: Status) -> str:
         return "Done."
     times = status.heldout_accuracy / status.chance
     than = (
-        f", {times:.1f} times as often as guessing ({percent(status.chance)})"
+        f", {times:,.{1 if times < 10 else 0}f} times as often as guessing ({percent(status.chance)})"
         if times > 1.05
         else (f", no better than guessing ({percent(status.chance)}): train for longer")
     )
@@ -83,9 +85,16 @@ def numbers(status: Status) -> None:
         cells.metric("Trained for", duration(status.seconds) if status.seconds else "–")
 
 
+def name(run: Run) -> str:
+    """The name a person gave it, else task and images, the task called as everywhere."""
+    look = looks.TASKS.get(run.spec.task)
+    ordinary = f"{run.spec.task} on {run.spec.images}"
+    return f"{look.title} on {run.spec.images}" if look and run.title == ordinary else run.title
+
+
 def title(run: Run) -> str:
-    """Its title, fit for a heading."""
-    return pictures.literal(run.title[:1].upper() + run.title[1:])
+    """Its name, fit for a heading."""
+    return pictures.literal(name(run))
 
 
 def resume(run: Run) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from sslviz import imagesets
-from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
 from sslviz.ui import frame, pictures
 
@@ -20,25 +19,25 @@ def draw() -> None:
     if images is None:
         return
     labelled = images.label_counts()
-    facts = f"{len(images):,} images"
-    facts += f", {len(labelled)} labels" if labelled else ", no labels"
+    facts = f"{len(images):,} image{'' if len(images) == 1 else 's'}"
+    facts += f", {len(labelled)} label{'' if len(labelled) == 1 else 's'}" if labelled else ", no labels"
     st.subheader(pictures.literal(images.name), anchor=False)
     st.caption(f"{facts}, typically {images.short_side} pixels on the short side.")
     _menu(images)
-    left, right = st.columns([1, 2], vertical_alignment="bottom")
-    view = left.segmented_control(
-        "Show as", ["Pictures", "Table"], default="Pictures", required=True, key="set_as"
-    )
     label = None
     if labelled:
-        label = right.selectbox(
+        label = st.selectbox(
             "Label",
             sorted(labelled),
             index=None,
             placeholder="All labels",
             key="set_label",
             format_func=lambda name: f"{pictures.name_of(name)} ({labelled.get(name, 0):,})",
+            width=320,
         )
+    view = st.segmented_control(
+        "Show as", ["Pictures", "Table"], default="Pictures", required=True, key="set_as"
+    )
     rows = [row for row, own in enumerate(images.labels) if label is None or own == label]
     page = (
         st.pagination(max(1, -(-len(rows) // PAGE)), key=f"set_page_{images.name}_{label}")
@@ -58,14 +57,14 @@ def _table(images: ImageSet, rows: list[int], labels: list[str]) -> None:
     event = st.dataframe(
         {
             "image": [pictures.uri(images.thumbnail(row)) for row in rows],
+            "label": [pictures.name_of(images.entries[row].label or "") for row in rows],
             "name": [pictures.name_of(images.entries[row].name) for row in rows],
-            "label": [images.entries[row].label or "" for row in rows],
             "size": [f"{images.entries[row].width} × {images.entries[row].height}" for row in rows],
         },
         column_config={
             "image": st.column_config.ImageColumn("Image", width="small"),
-            "name": "Name",
             "label": "Label",
+            "name": "Name",
             "size": "Pixels",
         },
         hide_index=True,
@@ -73,7 +72,8 @@ def _table(images: ImageSet, rows: list[int], labels: list[str]) -> None:
         height=480,
         on_select="rerun",
         selection_mode="multi-row",
-        key=f"set_rows_{images.fingerprint}_{rows[0] if rows else 0}",
+        # Another key after each change: rows that stayed ticked would be changed again with the next ones.
+        key=f"set_rows_{images.id}_{rows[0] if rows else 0}_{st.session_state.get('set_changes', 0)}",
         alt="Images of the set with names and labels",
     )
     ids = [images.entries[rows[i]].id for i in event["selection"]["rows"] if i < len(rows)]
@@ -94,33 +94,60 @@ def _table(images: ImageSet, rows: list[int], labels: list[str]) -> None:
         )
         if st.button(f"Relabel {many}", icon=":material/label:", disabled=not label):
             images.relabel(ids, label)
-            st.rerun()
+            _changed(f"{many} relabelled")
         if st.button(f"Remove {many}", icon=":material/delete:"):
+            _remove(images, ids, many)
+
+
+def _changed(words: str) -> None:
+    """Draw the page anew, with a word on what was done, and nothing ticked."""
+    st.session_state["set_changes"] = st.session_state.get("set_changes", 0) + 1
+    st.toast(pictures.literal(words), icon=":material/check:")
+    st.rerun()
+
+
+@st.dialog("Remove from the set?")
+def _remove(images: ImageSet, ids: list[str], many: str) -> None:
+    st.markdown(f"{many} will be removed from **{pictures.literal(images.name)}**. Your own files stay.")
+    if st.button(f"Remove {many} for good", type="primary", icon=":material/delete:"):
+        with frame.guard():
             images.remove(ids)
-            st.rerun()
+            _changed(f"{many} removed")
 
 
 def _menu(images: ImageSet) -> None:
     """Rename, merge, delete."""
     others = [s.name for s in imagesets.names(frame.workspace()) if s.name != images.name]
     with st.container(horizontal=True):
-        with st.popover("Rename", icon=":material/edit:"), frame.guard():
-            name = st.text_input("New name", key=f"rename_{images.name}", placeholder=images.name)
-            if st.button("Rename", key="rename_do", disabled=not name.strip()):
-                images.rename(name.strip())
-                frame.turn_to(name.strip())
-                st.rerun()
-        with st.popover("Merge", icon=":material/merge:", disabled=not others), frame.guard():
-            st.markdown("Make a new set of this one and others. The old ones stay.")
-            more = st.multiselect("With", others, key=f"merge_{images.name}", format_func=pictures.name_of)
-            name = st.text_input("Name of the new set", key=f"merged_{images.name}")
-            if st.button("Merge", key="merge_do", disabled=not more or not name.strip()):
-                with st.spinner("Merging…"):
-                    imagesets.merge(frame.workspace(), [images.name, *more], name.strip())
-                frame.turn_to(name.strip())
-                st.rerun()
+        if st.button("Rename", icon=":material/edit:", key="rename_set"):
+            _rename(images)
+        if st.button("Merge", icon=":material/merge:", disabled=not others, key="merge_set"):
+            _merge(images, others)
         if st.button("Delete", icon=":material/delete:", key="delete_set"):
             _confirm(images)
+
+
+@st.dialog("Rename this set")
+def _rename(images: ImageSet) -> None:
+    name = st.text_input("New name", images.name, key=f"rename_{images.id}").strip()
+    if st.button("Rename", type="primary", key="rename_do", disabled=not name or name == images.name):
+        with frame.guard():
+            images.rename(name)
+            frame.turn_to(name)
+            _changed(f"Renamed to {name}")
+
+
+@st.dialog("Merge sets")
+def _merge(images: ImageSet, others: list[str]) -> None:
+    st.markdown(f"Make a new set of **{pictures.literal(images.name)}** and others. The old ones stay.")
+    more = st.multiselect("With", others, key=f"merge_{images.id}", format_func=pictures.name_of)
+    name = st.text_input("Name of the new set", key=f"merged_{images.id}").strip()
+    if st.button("Merge", type="primary", key="merge_do", disabled=not more or not name):
+        with frame.guard():
+            with st.spinner("Merging…"):
+                merged = imagesets.merge(frame.workspace(), [images.name, *more], name)
+            frame.turn_to(name)
+            _changed(f"{name}: {len(merged):,} images")
 
 
 def _broken() -> None:
@@ -140,9 +167,7 @@ def _confirm(images: ImageSet) -> None:
         "Runs that were trained on it stay."
     )
     if st.button("Delete the set", type="primary", icon=":material/delete:"):
-        try:
+        with frame.guard():
             images.delete()
-        except UserError as error:
-            frame.problem(error)
-        else:
-            st.rerun()
+            frame.turn_away()
+            _changed(f"{images.name} deleted")

@@ -31,8 +31,8 @@ def tasks() -> None:
             )
             _card(name, look, picture)
             st.page_link(f"pages/{name}.py", label=f"Try {look.title.lower()}", icon=look.icon)
-    if own is not None:
-        st.caption(f"Made from {pictures.literal(own)}, by the code that training runs.")
+    made = f"Made from {pictures.literal(own)}" if own is not None else "Made from the built-in scenes"
+    st.caption(f"{made}, by the code that training runs.")
 
 
 def _card(name: str, look: looks.Look, picture: Path | None) -> None:
@@ -100,8 +100,7 @@ def _prepare() -> None:
             # Once a session: one that failed, or a set that was deleted, is tried again with the next visit.
             if not st.session_state.get("scenes_asked"):
                 st.session_state["scenes_asked"] = True
-                job = jobs.start("scenes", {"workspace": str(frame.workspace())}, again=True)
-                work.follow(job, "Drawing the built-in scenes")
+                frame.draw_scenes()
                 st.rerun()
             return
         name = frame.current()

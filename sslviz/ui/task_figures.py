@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from sslviz.ui import looks, pictures
 
 if TYPE_CHECKING:
+    from sslviz.imagesets import ImageSet
     from sslviz.preview import Example
 
 ARROWS = "↖↑↗←→↙↓↘"
 """Toward the second patch seen from the first, in the order of the classes."""
 
 
-def draw(task: str, examples: list[Example]) -> None:
-    """Source at the left; views and answer at the right."""
+def draw(task: str, examples: list[Example], images: ImageSet, changed: Mapping[str, Any]) -> None:
+    """Source at the left; views and answer at the right. `changed`: the options that are not the defaults."""
     first = examples[0]
     left, right = st.columns([1, 1.6], gap="large")
     with left:
@@ -25,15 +27,23 @@ def draw(task: str, examples: list[Example]) -> None:
         marks = [str(i + 1) if len(first.views) > 1 else "" for i in range(len(first.views))]
         if first.permutation is not None:
             marks = [str(tile + 1) for tile in first.permutation]
-        drawn = pictures.source(
-            first.source, first.boxes, first.mirror, marks, "The image with the place of each view"
-        )
-        note = '<p class="sv-note">Mirrored first, as half of the examples are.</p>' if first.mirror else ""
-        pictures.show(drawn + note, task)
+        entry = images.entries[first.row]
+        alt = "The image with the place of each view"
+        picture, size = pictures.uri(images.jpeg(first.row)), (entry.width, entry.height)
+        drawn = pictures.source(picture, size, first.boxes, first.mirror, marks, alt)
+        side = first.source.shape[0]
+        note = f"Tasks work on its centre square, resampled to {side} × {side} pixels."
+        note += " Mirrored first, as half of the examples are." if first.mirror else ""
+        pictures.show(f'{drawn}<p class="sv-note">{note}</p>', task)
     with right:
         {"rotation": _rotation, "exemplar": _exemplar, "jigsaw": _jigsaw, "location": _location}[task](
             examples
         )
+        if changed.get("flip_after"):
+            st.caption(
+                "With *flip after*, half of these were mirrored once they were turned. Which ones, nothing "
+                "tells: a mirrored left turn looks like a right turn."
+            )
 
 
 def answer(task: str, words: str, extra: str = "") -> None:
@@ -56,10 +66,10 @@ def pixels(example: Example) -> None:
 
 def _rotation(examples: list[Example]) -> None:
     st.markdown("**What the network gets**: four copies of one crop")
-    captions = [e.sentence for e in examples]
+    captions = [f"{90 * e.answer}° · {e.sentence}" for e in examples]
     pictures.show(pictures.views([e.views[0] for e in examples], captions), "rotation")
     pixels(examples[0])
-    answer("rotation", "Four copies, four answers")
+    answer("rotation", "0°, 90°, 180° and 270°, one for each copy")
 
 
 def _exemplar(examples: list[Example]) -> None:

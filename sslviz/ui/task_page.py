@@ -38,13 +38,13 @@ def draw(name: str) -> None:
     except UserError as error:
         frame.problem(error)
     else:
-        task_figures.draw(name, examples)
+        task_figures.draw(name, examples, images, changed)
         _again(name)
-    _options(name)
     text = prose.read(f"tasks/{name}")
     if text:
         with st.container(width=720):
             st.markdown(text)
+    _options(name)
 
 
 def _choose(images: ImageSet) -> int:

@@ -107,8 +107,7 @@ def _report(id_: str) -> None:
     if status is None:
         return
     if status.state not in work.OVER:
-        work.bar(status, "Reading images")
-        st.caption("You may leave this page; the images are read all the same.")
+        st.caption("Reading the images; you may leave this page, they are read all the same.")
         return
     if status.state != "done":
         st.error(pictures.literal(f"{status.error} {status.hint}", 400), icon=":material/error:")
@@ -130,9 +129,16 @@ def _report(id_: str) -> None:
             height=min(320, 38 + 35 * len(skipped)),
         )
     if added:
-        st.page_link(
-            "pages/rotation.py", label="See what the tasks do to them", icon=":material/arrow_forward:"
-        )
+        with st.container(horizontal=True):
+            st.page_link(
+                "pages/rotation.py", label="See what the tasks do to them", icon=":material/arrow_forward:"
+            )
+            st.page_link(
+                "pages/images.py",
+                label="Look at them",
+                icon=":material/photo_library:",
+                query_params={"part": "look", "images": str(result.get("set", ""))},
+            )
 
 
 def public() -> None:

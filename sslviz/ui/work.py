@@ -6,6 +6,8 @@ that is reloaded loses the progress bar and nothing else.
 
 from __future__ import annotations
 
+import contextlib
+
 import streamlit as st
 
 from sslviz import jobs
@@ -20,6 +22,16 @@ def follow(job: Job, words: str, *, turn_to_set: bool = False) -> None:
     """Show `job` in the sidebar until it is over, then draw the page again, with its set current if asked."""
     followed = st.session_state.setdefault("followed", {})
     followed[job.id] = (words, turn_to_set)
+
+
+def under_way(kind: str) -> bool:
+    """Whether this session follows a job of this kind that is not over."""
+    for id_ in st.session_state.get("followed", {}):
+        status = status_of(id_)
+        with contextlib.suppress(UserError, OSError, ValueError):
+            if status is not None and status.state not in OVER and jobs.find(id_).request()[0] == kind:
+                return True
+    return False
 
 
 def show() -> None:

@@ -93,6 +93,8 @@ class EmbeddingMap {
     const { points, shown } = this;
     const theme = this.theme();
     const many = points.count;
+    // A thin line of the text's colour: some colours of groups are near the ground's, on light or on dark.
+    const outline = /^#[0-9a-f]{6}$/i.test(theme.text) ? `${theme.text}${many <= 700 ? "80" : "59"}` : theme.text;
     const wide = many <= 150 ? 12 : many <= 700 ? 10 : many <= 2500 ? 7.5 : many <= 8000 ? 5.5 : 4;
     const size = wide * (this.frame.clientWidth < 500 ? 0.75 : 1);
     const color = (i) => points.groups[points.group[i]]?.color ?? (points.groups.length ? LONE : theme.accent);
@@ -104,7 +106,7 @@ class EmbeddingMap {
       customdata: shown.map((i) => points.ids[i]),
       marker: {
         size, color: shown.map(color), symbol: plain ? "circle" : shown.map(symbol), opacity: many > 8000 ? 0.75 : 0.9,
-        line: { width: many <= 2500 ? 1 : 0, color: theme.ground },
+        line: { width: many <= 2500 ? 1 : 0, color: outline },
       },
       selected: { marker: { opacity: 1 } },
       unselected: { marker: { opacity: 0.12 } },

@@ -217,6 +217,53 @@ def test_a_state_in_the_middle_of_a_log_interval_keeps_the_sums() -> None:
     assert results([*resumed.run()])[-1] == results([expected])[-1]
 
 
+def test_between_metrics_time_and_speed_are_known_of_every_step(timepiece: SimpleNamespace) -> None:
+    """They are read when a run is stopped there."""
+    training = Training(make_task("rotation"), pictures(10, 16), plan(log_every=100, evaluate_every=100))
+    step = training.train_step
+    known: list[tuple[float, float | None]] = []
+
+    def timed_step() -> None:
+        known.append((training.seconds, training.views_per_second))
+        timepiece.pass_(2.0)
+        step()
+
+    training.train_step = timed_step  # type: ignore[method-assign]
+    found = [*training.run()]
+    assert [seconds for seconds, _ in known] == pytest.approx([0.0, 2.0, 4.0, 6.0, 8.0, 10.0])
+    views = 4 * 4  # rotation makes four examples of a row
+    assert [speed for _, speed in known] == [None, None, *[pytest.approx(views / 2.0)] * 4]
+    assert [metrics.step for metrics in found] == [1, 6]
+
+
+def test_the_speed_of_a_resumed_run_is_that_of_this_sitting(timepiece: SimpleNamespace) -> None:
+    task, images = make_task("rotation"), pictures(10, 16)
+    fixed = plan(steps=6, log_every=6, evaluate_every=100)
+    first, second = (Training(task, images, fixed) for _ in range(2))
+    next(first.run())
+    for _ in range(4):
+        first.train_step()
+    second.load_state(first.state())
+    (last,) = on_a_machine(second, timepiece, lambda step: 2.0, evaluation=0.0)
+    assert last.step == 6
+    assert last.views_per_second == pytest.approx(4 * 4 / 2.0)
+
+
+def test_an_evaluation_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draws, "HELDOUT", 600)
+    training = Training(make_task("jigsaw"), pictures(10, 48), plan())
+    called: list[int] = []
+    training.between = lambda: called.append(1)  # type: ignore[method-assign]
+    training.evaluate()
+    assert len(called) > 1
+    assert not training.views_seen
+
+
+@pytest.mark.parametrize(("steps", "every"), [(1, 1), (150, 1), (3000, 20), (100_000, 50)])
+def test_a_run_of_many_steps_has_metrics_often_enough(steps: int, every: int) -> None:
+    assert make_plan(make_task("rotation"), pictures(10, 16), steps=steps).log_every == every
+
+
 def test_a_state_of_another_network_is_refused() -> None:
     images = pictures(10, 16)
     state = Training(make_task("rotation"), images, plan()).state()

@@ -22,11 +22,12 @@ class Clock:
         return self.before + time.perf_counter() - self.began
 
     def speed(self, views: int) -> float:
-        """Views a second since this was asked before."""
-        now = time.perf_counter()
-        speed = views / max(now - self.logged, 1e-9)
-        self.logged = now
-        return speed
+        """Views a second since `log`."""
+        return views / max(time.perf_counter() - self.logged, 1e-9)
+
+    def log(self) -> None:
+        """What came before has been told."""
+        self.logged = time.perf_counter()
 
     def pause(self, seconds: float) -> None:
         """So many seconds, just past, were spent on something else than steps."""

@@ -48,7 +48,8 @@ class Metrics:
 
 
 class Training:
-    """A run in memory. `run` yields metrics; between two of them `state` and `evaluate` may be called."""
+    """A run in memory. `run` yields metrics; between two of them, and between two steps, `state` and
+    `evaluate` may be called, and `step`, `seconds` and `views_per_second` say how far it is."""
 
     def __init__(
         self,
@@ -89,6 +90,7 @@ class Training:
         self.step = 0
         self.views_seen = 0
         self.seconds = 0.0
+        self._clock: Clock | None = None
         self._reset_sums()
         self._forward = torch.compile(self.network) if plan.compile else self.network
 
@@ -96,6 +98,11 @@ class Training:
     def chance(self) -> float:
         """Accuracy of guessing."""
         return 1.0 / self.problem.classes
+
+    @property
+    def views_per_second(self) -> float | None:
+        """As in `Metrics`, since the last of them; None where there has been no step since."""
+        return self._clock.speed(self._views) if self._clock is not None and self._views else None
 
     @functools.cached_property
     def heldout(self) -> Batch:
@@ -111,10 +118,11 @@ class Training:
         """
         if self.device.type == "cpu":
             torch.set_num_threads(self.plan.threads)
-        clock = Clock(self.seconds, self.step)
+        clock = self._clock = Clock(self.seconds, self.step)
         while self.step < self.plan.steps:
             rate = self.plan.learning_rate(self.step)
             self.train_step()
+            self.seconds = clock.seconds()
             last = self.step == self.plan.steps
             look = last or self.step % self.plan.evaluate_every == 0
             if not (look or self.step == 1 or self.step % self.plan.log_every == 0):
@@ -132,6 +140,9 @@ class Training:
                 metrics = replace(metrics, note=note)
             self.seconds = clock.seconds()
             yield replace(metrics, seconds=self.seconds)
+
+    def between(self) -> None:
+        """Called between the batches of an evaluation, for those who have to say that they are at work."""
 
     def train_step(self) -> None:
         """One step; its figures stay on the device until they are asked for."""
@@ -171,6 +182,7 @@ class Training:
         self.network.eval()
         with torch.inference_mode():
             for begin in range(0, count, size):
+                self.between()
                 end = min(begin + size, count)
                 views = self.task.normalize(heldout.views[begin:end])
                 with self._autocast():
@@ -209,13 +221,9 @@ class Training:
                 moments.setdefault(int(index), {})[name] = _as_laid_out(value, parameters[int(index)])
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        step, self.seconds, answers, views, batches = state["progress"].tolist()
-        self.step, self._answers, self._views, self._batches = (
-            int(step),
-            int(answers),
-            int(views),
-            int(batches),
-        )
+        step, self.seconds, answers, _, batches = state["progress"].tolist()
+        self.step, self._answers, self._batches = int(step), int(answers), int(batches)
+        self._views = 0  # of this sitting, as the time that they are divided by is
         self._loss, self._right = state["loss"].to(self.device), state["right"].to(self.device)
         replans = [(int(at), int(steps)) for at, steps in state["replans"].tolist()]
         if replans:
@@ -246,6 +254,7 @@ class Training:
             )
         accuracy = self._right.item() / max(1, self._answers)
         speed = clock.speed(self._views)
+        clock.log()
         self._reset_sums()
         return Metrics(self.step, 0.0, loss, accuracy, None, None, speed, rate)
 

@@ -22,6 +22,8 @@ EVALUATIONS = 6
 """Evaluations in a run, the last on all held-out examples."""
 LOG_SECONDS = 0.4
 """Between metrics, as planned: often enough for a live curve, too seldom to wait for the device."""
+LOG_STEPS = 50
+"""Most steps between metrics, where it is not known how long a step takes."""
 CALIBRATION_SECONDS = 1.5
 
 
@@ -70,7 +72,8 @@ def make_plan(
     if steps is not None:
         precision = precision or ("bf16" if _has_bf16(torch.device(device)) else "fp32")
         every = max(1, math.ceil(steps / EVALUATIONS))
-        return replace(plan, precision=precision, log_every=max(1, steps // 150), evaluate_every=every)
+        log_every = min(LOG_STEPS, max(1, steps // 150))
+        return replace(plan, precision=precision, log_every=log_every, evaluate_every=every)
     budget = 60.0 * (1.0 if minutes is None else minutes)
     speed = _measure(task, images, plan, model, device, precision, {} if calibration is None else calibration)
     left = max(0.0, budget - (time.perf_counter() - began))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shlex
 from pathlib import Path
@@ -12,7 +13,7 @@ from filelock import FileLock
 
 from sslviz import archives, runs, settings
 from sslviz.errors import UserError
-from sslviz.runs import ID, Run, Spec, create, listing, new_id, open_run
+from sslviz.runs import ID, Run, Spec, Status, create, listing, new_id, open_run
 
 SPEC = Spec(task="rotation", images="my photos", minutes=1.0)
 
@@ -52,6 +53,68 @@ def test_a_spec_reads_back_and_repeats_itself_as_a_command(run: Run) -> None:
     assert "--minutes" not in words
 
 
+def test_a_run_that_comes_from_another_says_what_it_could_take_over_though_it_is_the_default() -> None:
+    """`--like` and `--from` take over what is not given."""
+    for whence in ({"like": "x" * 12}, {"start": "x" * 12, "steps": 9}):
+        spec = Spec("jigsaw", "x", options={"tile_norm": True}, side=75, **whence)  # type: ignore[arg-type]
+        words = shlex.split(spec.command)
+        for pair in (["--model", "small"], ["--size", "75"], ["--seed", "0"], ["--option", "tile_norm=true"]):
+            assert any(words[at : at + 2] == pair for at in range(len(words))), (pair, words)
+    assert "--model" not in SPEC.command
+
+
+def test_a_command_gives_numbers_in_full() -> None:
+    words = shlex.split(Spec("rotation", "x", minutes=1.23456789, lr=0.00123456789).command)
+    assert (words[6], words[words.index("--lr") + 1]) == ("1.23456789", "0.00123456789")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"classes": -3}, {"classes": 10**10}, {"side": -4}, {"size": 10**10}, {"seed": 10**25}, {"view": 0},
+     {"seed": 2**63}, {"threads": 100_000}, {"steps": 10**25}, {"minutes": 1e308}, {"batch": 10**12},
+     {"since": -1}, {"created": 1e300}],
+    ids=repr,
+)  # fmt: skip
+def test_numbers_out_of_range_make_a_run_unreadable(run: Run, change: dict[str, Any]) -> None:
+    spec = json.loads((run.folder / "spec.json").read_text())
+    (run.folder / "spec.json").write_text(json.dumps(spec | change))
+    found = open_run(settings.workspace(), run.id)
+    assert found.status().state == "unreadable"
+    assert found.damage.startswith(next(iter(change)))
+
+
+@pytest.mark.parametrize(
+    "change", [{"pid": -1}, {"chance": 0}, {"updated": 1e300}, {"classes": 0}, {"step": -1}, {"seconds": -1}]
+)
+def test_numbers_out_of_range_make_a_status_unreadable(run: Run, change: dict[str, Any]) -> None:
+    status = json.loads((run.folder / "status.json").read_text())
+    (run.folder / "status.json").write_text(json.dumps(status | change))
+    assert run.status().state == "unreadable"
+
+
+def test_largest_seed_and_threads_are_taken() -> None:
+    spec = Spec(task="rotation", images="x", seed=2**63 - 1, threads=256)
+    made = create(settings.workspace(), spec)
+    assert open_run(settings.workspace(), made.id).spec.seed == 2**63 - 1
+
+
+def test_a_run_that_cannot_be_written_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of one would be the latest run."""
+    whole = create(settings.workspace(), SPEC)
+    write = runs.write_json
+
+    def full(path: Path, value: dict[str, Any]) -> None:
+        if path.name == "spec.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, value)
+
+    monkeypatch.setattr(runs, "write_json", full)
+    with pytest.raises(UserError, match="The disk is full"):
+        create(settings.workspace(), SPEC)
+    assert open_run(settings.workspace(), "latest") == whole
+    assert [path.name for path in whole.folder.parent.iterdir()] == [whole.id]
+
+
 @pytest.mark.parametrize("change", [{"minutes": -1.0}, {"minutes": float("nan")}, {"steps": 0}, {"seed": -1}])
 def test_a_spec_that_makes_no_sense_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=next(iter(change))):
@@ -69,6 +132,17 @@ def test_running_without_its_lock_is_lost(run: Run) -> None:
     assert run.read_status().state == "running"  # nothing was written by looking
 
 
+def test_silence_is_what_a_running_run_has_not_said_for_too_long(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLVIZ_SILENCE_SECONDS", "60")
+    monkeypatch.setattr(runs.time, "time", lambda: 2e9)
+    for ago, expected in ((0, None), (59, None), (61, 61), (3600, 3600), (-3600, None)):
+        assert run.silence(Status(state="running", updated=2e9 - ago)) == expected
+    for state in ("queued", "done", "lost"):
+        assert run.silence(Status(state=state, updated=1e9)) is None
+
+
 def test_queued_without_ticket_or_worker_is_lost_after_a_while(run: Run) -> None:
     assert run.status().state == "queued"
     run.set_status(updated=run.spec.created - 3600)
@@ -82,6 +156,8 @@ def test_queued_without_ticket_or_worker_is_lost_after_a_while(run: Run) -> None
 def test_metrics_survive_half_lines_and_nonsense(run: Run) -> None:
     run.append_metric({"step": 1, "loss": 0.5})
     run.append_metric({"step": 2, "loss": float("inf")})
+    with (run.folder / "metrics.jsonl").open("ab") as file:
+        file.write(b"[" * 100_000 + b"\n")
     with (run.folder / "metrics.jsonl").open("ab") as file:
         file.write(b'[]\nnull\n\xff\xfe\n{"step": "x"}\n{"step": 3, "loss": 0.2}\n{"step": 4, "lo')
     assert run.metrics() == [{"step": 1, "loss": 0.5}, {"step": 2, "loss": None}, {"step": 3, "loss": 0.2}]
@@ -106,7 +182,16 @@ def test_only_sound_checkpoints_count_and_two_are_kept(run: Run) -> None:
     damaged.write_bytes(b"Weights of 20")  # the same length
     assert run.weights().read_bytes() == b"weights of 10"
     (run.folder / "checkpoints" / "10" / "resume.safetensors").unlink()
-    with pytest.raises(UserError, match="no weights"):
+    with pytest.raises(UserError, match="no weights: its checkpoints are damaged"):
+        run.weights()
+
+
+def test_a_checkpoint_that_was_never_written_to_its_end_is_no_damage(run: Run) -> None:
+    (run.folder / "checkpoints" / "5").mkdir(parents=True)
+    with pytest.raises(UserError, match="no weights yet"):
+        run.weights()
+    run.set_status(state="done")
+    with pytest.raises(UserError, match="damaged"):
         run.weights()
 
 

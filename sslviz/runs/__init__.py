@@ -30,7 +30,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sslviz import archives
+from sslviz import archives, files, settings
 from sslviz.errors import UserError
 from sslviz.files import read_json, write_atomically, write_json, writing
 from sslviz.runs import checkpoints
@@ -49,9 +49,9 @@ ORPHAN_SECONDS = 10.0
 
 def is_held(lock: Path) -> bool:
     """Whether a living process holds the lock file. It is left as it was."""
-    if not lock.exists():
-        return False
     try:
+        if not lock.exists():
+            return False
         with FileLock(lock, timeout=0):
             return False
     except Timeout:
@@ -158,6 +158,16 @@ class Run:
         ticketed = any(any((home / place).glob(f"*-{self.id}")) for place in ("queue", "running"))
         return not ticketed and abs(time.time() - status.updated) > ORPHAN_SECONDS
 
+    def silence(self, status: Status) -> float | None:
+        """Seconds since a running run was last heard of, if more than `settings.silence_seconds`; else None.
+
+        A run at work writes its status about once a second. A clock that was set back makes no silence.
+        """
+        if status.state != "running":
+            return None
+        silent = time.time() - status.updated
+        return silent if silent > settings.load().silence_seconds else None
+
     def metrics(self, after_step: int = -1) -> list[dict[str, Any]]:
         """The points of its curves with `step` > `after_step`, in order, without broken lines."""
         try:
@@ -168,7 +178,7 @@ class Run:
         for line in text.split("\n")[:-1]:
             try:
                 point = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(point, dict) and isinstance(point.get("step"), int) and point["step"] > after_step:
                 points.append(point)
@@ -185,6 +195,13 @@ class Run:
         """
         for _, folder in self.checkpoints():
             return folder / checkpoints.MODEL
+        if self.read_status().state == "done" or checkpoints.any_written(self.folder / "checkpoints"):
+            hint = (
+                "Install sslviz again."
+                if self.bundled
+                else f"`sslviz runs resume {self.id}` trains it again."
+            )
+            raise UserError(f"Run {self.id} has no weights: its checkpoints are damaged.", hint)
         raise UserError(f"Run {self.id} has no weights yet.", "Train it for longer, or choose another run.")
 
     # Writing: by the process that holds the lock
@@ -223,7 +240,8 @@ class Run:
         self._refuse_bundled("be cancelled")
         if self.status().state not in ("queued", "running"):
             return
-        self.cancel_flag.touch()
+        with writing(self.folder):
+            self.cancel_flag.touch()
         self.settle_cancel()
 
     def settle_cancel(self) -> bool:
@@ -236,7 +254,7 @@ class Run:
                 self.set_status(
                     state="cancelled", message="Cancelled.", hint="", finished=time.time(), pid=None
                 )
-        except (Timeout, OSError):
+        except (Timeout, OSError, UserError):
             return False
         return True
 
@@ -257,10 +275,11 @@ class Run:
             ticket.unlink(missing_ok=True)
         # Away by one rename first: a listing sees all of it or nothing.
         gone = self.folder.with_name(f".{self.id}-{secrets.token_hex(4)}.deleted")
-        if self.folder.is_symlink() or not self.folder.is_dir():
-            self.folder.unlink(missing_ok=True)
-            return
-        self.folder.rename(gone)
+        with writing(self.folder.parent):
+            if self.folder.is_symlink() or not self.folder.is_dir():
+                self.folder.unlink(missing_ok=True)
+                return
+            self.folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
 
     def export(self) -> bytes:
@@ -288,13 +307,25 @@ def _ids(workspace: Path) -> list[str]:
 
 
 def create(workspace: Path, spec: Spec) -> Run:
-    """A new run, queued. Raises `UserError` for a spec whose values make no sense."""
+    """A new run, queued.
+
+    Raises `UserError` for a spec whose values make no sense, and where the folder cannot be written.
+    """
     known = _ids(workspace)
     folder = workspace / "runs" / new_id(known[-1] if known else "")
     spec = checked(Spec, {**asdict(spec), "created": time.time()})
-    folder.mkdir(parents=True)
-    write_json(folder / "status.json", asdict(Status(updated=time.time(), message="Waiting for its turn.")))
-    write_json(folder / "spec.json", asdict(spec))
+    status = Status(updated=time.time(), message="Waiting for its turn.")
+    # Whole, or not there: half a run would be the latest one.
+    draft = files.temporary_beside(folder)
+    try:
+        with writing(folder.parent):
+            draft.mkdir(parents=True)
+            write_json(draft / "status.json", asdict(status))
+            write_json(draft / "spec.json", asdict(spec))
+            files.replace(draft, folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
     return Run(folder, spec)
 
 

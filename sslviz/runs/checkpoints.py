@@ -40,6 +40,11 @@ def sound(parent: Path) -> Iterator[tuple[int, Path]]:
     return ((step, path) for step, path in reversed(_steps(parent)) if _is_sound(path))
 
 
+def any_written(parent: Path) -> bool:
+    """Whether one was ever written to its end, whatever has become of it since."""
+    return any((path / "manifest.json").exists() for _, path in _steps(parent))
+
+
 def _steps(parent: Path) -> list[tuple[int, Path]]:
     try:
         return sorted((int(path.name), path) for path in parent.iterdir() if path.name.isdigit())

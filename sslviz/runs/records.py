@@ -12,12 +12,23 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from sslviz.errors import UserError
 
+THREADS = 256
+"""Most threads of torch: with very many more its libraries end the process."""
 SCHEMA = 1
 """Version of the folder. Older ones are read, newer ones are refused with a sentence."""
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "lost", "unreadable"]
 FINISHED: tuple[State, ...] = ("done", "failed", "cancelled", "lost", "unreadable")
 """States in which nothing will change by itself."""
+
+# Numbers within what torch, JSON and the clock can take: a damaged file may hold any.
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Several = Annotated[int, Field(gt=0, le=10**12)]
+Side = Annotated[int, Field(gt=0, le=20_000)]
+"""In pixels: as large as an image may be."""
+Classes = Annotated[int, Field(gt=0, le=10**6)]
+Moment = Annotated[float, Field(ge=0, le=1e11)]
+"""Seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -33,27 +44,27 @@ class Spec:
     """Folder of the set, which outlives a renaming."""
     fingerprint: str = ""
     """Of the set's image ids: a run resumes only on the images it began with."""
-    count: Annotated[int, Field(ge=0)] = 0
-    labels: Annotated[int, Field(ge=0)] = 0
+    count: Count = 0
+    labels: Count = 0
     """Names that label the images; nought where there are none."""
     options: dict[str, bool | int | float | str] = field(default_factory=dict)
-    """The task's options that differ from its defaults."""
+    """The task's options that differ from its defaults, or from those of a run it takes options over from."""
     model: str = "small"
-    size: Annotated[int, Field(gt=0)] | None = None
+    size: Side | None = None
     """Side S of the squares; None for the task's own choice."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     device: str = "auto"
-    minutes: Annotated[float, Field(gt=0)] | None = None
-    steps: Annotated[int, Field(gt=0)] | None = None
+    minutes: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    steps: Several | None = None
     like: str | None = None
     """Run whose plan is replayed."""
     lr: Annotated[float, Field(gt=0)] | None = None
-    batch: Annotated[int, Field(gt=0)] | None = None
+    batch: Annotated[int, Field(gt=0, le=10**6)] | None = None
     precision: str | None = None
-    threads: Annotated[int, Field(gt=0)] | None = None
+    threads: Annotated[int, Field(gt=0, le=THREADS)] | None = None
     start: str | None = None
     """Run whose weights this one starts from."""
-    since: Annotated[int, Field(ge=0)] = 0
+    since: Count = 0
     """Steps that those weights have behind them, over all the runs before."""
     title: str = ""
     note: str = ""
@@ -61,63 +72,81 @@ class Spec:
     """`dataclasses.asdict` of the plan, once fixed."""
     replans: list[dict[str, Any]] = field(default_factory=list)
     """Earlier plans that a slower machine, or too little memory, made the run give up."""
-    side: int | None = None
+    side: Side | None = None
     """S that the run trained on."""
-    view: int | None = None
+    view: Side | None = None
     """Side of a view in pixels: with `classes`, what the network is built from."""
-    classes: int | None = None
-    created: float = 0.0
-    """Seconds since 1970."""
+    classes: Classes | None = None
+    created: Moment = 0.0
     schema: int = SCHEMA
 
     @property
     def command(self) -> str:
-        """The command line that asks for the same again."""
+        """The command line that asks for the same again.
+
+        What it could take over from another run is written out, defaults too: they may not be that run's.
+        """
+        inherits = self.like is not None or self.start is not None
         words = ["sslviz", "train", self.task, "--images", self.images]
         if self.like is not None:
             words += ["--like", self.like]
         elif self.steps is not None:
             words += ["--steps", str(self.steps)]
         else:
-            words += ["--minutes", f"{1.0 if self.minutes is None else self.minutes:g}"]
+            words += ["--minutes", _word(1.0 if self.minutes is None else self.minutes)]
         words += ["--seed", str(self.seed)]
-        for name, ordinary in (("model", "small"), ("size", None), ("device", "auto"), ("lr", None),
-                               ("batch", None), ("precision", None), ("threads", None)):  # fmt: skip
+        if self.model != "small" or inherits:
+            words += ["--model", self.model]
+        size = self.size or (self.side if inherits else None)
+        if size is not None:
+            words += ["--size", str(size)]
+        if self.device != "auto":
+            words += ["--device", self.device]
+        for name in ("lr", "batch", "precision", "threads"):
             value = getattr(self, name)
-            if value != ordinary:
-                words += [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
+            if value is not None:
+                words += [f"--{name}", _word(value)]
         for name, value in sorted(self.options.items()):
-            words += ["--option", f"{name}={str(value).lower() if isinstance(value, bool) else value}"]
+            words += ["--option", f"{name}={_word(value)}"]
         if self.start is not None:
             words += ["--from", self.start]
         return shlex.join(words)
+
+
+def _word(value: bool | int | float | str) -> str:
+    """`value` as it is typed, short where that loses nothing."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
 @dataclass(frozen=True)
 class Status:
     """How a run stands."""
 
+    __pydantic_config__ = ConfigDict(allow_inf_nan=False)
+
     state: State = "queued"
-    step: int = 0
-    steps: int = 0
+    step: Count = 0
+    steps: Count = 0
     """Steps planned; nought before the plan is fixed."""
     message: str = ""
     """One sentence for people: what it does now, or why it ended."""
     hint: str = ""
-    started: float | None = None
-    finished: float | None = None
-    updated: float = 0.0
-    seconds: float = 0.0
+    started: Moment | None = None
+    finished: Moment | None = None
+    updated: Moment = 0.0
+    seconds: Annotated[float, Field(ge=0)] = 0.0
     """Of the training loop alone."""
     loss: float | None = None
     train_accuracy: float | None = None
     heldout_accuracy: float | None = None
     heldout_loss: float | None = None
     views_per_second: float | None = None
-    classes: int | None = None
-    chance: float | None = None
+    classes: Classes | None = None
+    chance: Annotated[float, Field(gt=0, le=1)] | None = None
     device: str = ""
-    pid: int | None = None
+    pid: Annotated[int, Field(gt=0)] | None = None
     """Process of the worker, of meaning only while the lock is held."""
     schema: int = SCHEMA
 

@@ -28,33 +28,48 @@ from filelock import FileLock
 
 from sslviz import settings
 from sslviz.errors import UserError
-from sslviz.files import read_json, write_json
+from sslviz.files import read_json, write_json, writing
 from sslviz.runs import ID, Run, is_held, new_id
 from sslviz.runs.records import plain
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 START_SECONDS = 60.0
 """A job that has not begun after this long, on however busy a machine, never will."""
+BEGIN_SECONDS = 10.0
+"""A supervisor that was started this long ago or less may not have taken its lock yet."""
 
 
 # The training queue
 
 
 def submit(run: Run) -> None:
-    """Queue a run, new or to be resumed, and see to it that a supervisor lives. Twice is once."""
-    home = settings.load().home
-    queue = home / "queue"
-    queue.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock_file("submit"), timeout=10):
-        if place(run) is not None or not _settled(run):
-            return
-        for ticket in (home / "running").glob(f"*-{run.id}"):  # of an earlier turn, not yet cleared away
-            ticket.unlink(missing_ok=True)
-        run.cancel_flag.unlink(missing_ok=True)
-        run.set_status(state="queued", message="Waiting for its turn.", hint="", finished=None, pid=None)
-        last = max((path.name for path in tickets()), default="")
-        write_json(queue / f"{new_id(last[:12])}-{run.id}", {"folder": str(run.folder.resolve())})
+    """Queue a run, new or to be resumed, and see to it that a supervisor lives. Twice is once.
+
+    Raises `UserError` for a home that cannot be written to.
+    """
+    queue = settings.load().home / "queue"
+    with writing(queue):
+        queue.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock_file("submit"), timeout=10):
+            if run.status().finished_state:
+                _drop_tickets(run, queue)  # one that was cancelled while it waited
+            if place(run) is None and _settled(run):
+                _enqueue(run, queue)
+    # For a run that waits already, too: its supervisor may have died.
     start_supervisor()
+
+
+def _enqueue(run: Run, queue: Path) -> None:
+    _drop_tickets(run, queue.with_name("running"))  # of an earlier turn, not yet cleared away
+    run.cancel_flag.unlink(missing_ok=True)
+    run.set_status(state="queued", message="Waiting for its turn.", hint="", finished=None, pid=None)
+    last = max((path.name for path in tickets()), default="")
+    write_json(queue / f"{new_id(last[:12])}-{run.id}", {"folder": str(run.folder.resolve())})
+
+
+def _drop_tickets(run: Run, folder: Path) -> None:
+    for ticket in folder.glob(f"*-{run.id}"):
+        ticket.unlink(missing_ok=True)
 
 
 def _settled(run: Run) -> bool:
@@ -70,7 +85,10 @@ def _settled(run: Run) -> bool:
 
 def tickets() -> list[Path]:
     """Tickets of the runs that wait, first come first."""
-    return sorted(p for p in (settings.load().home / "queue").glob("*-*") if not p.name.startswith("."))
+    try:
+        return sorted(p for p in (settings.load().home / "queue").glob("*-*") if not p.name.startswith("."))
+    except OSError:  # a home that cannot be looked into
+        return []
 
 
 def place(run: Run) -> int | None:
@@ -80,11 +98,31 @@ def place(run: Run) -> int | None:
 
 
 def start_supervisor() -> None:
-    """Start one unless one lives. Two calls at once may start two; all but one of them leave again."""
+    """Start one unless one lives. Two calls at once may start two; all but one of them leave again.
+
+    Raises `UserError` for a home that cannot be written to.
+    """
     if not is_held(supervisor_lock()):
-        home = settings.load().home
-        home.mkdir(parents=True, exist_ok=True)
-        detach("sslviz.supervisor", log=home / "supervisor.log")
+        log = _supervisor_log()
+        with writing(log.parent):
+            log.touch()  # when it was started last, for `keep_supervisor`
+            detach("sslviz.supervisor", log=log)
+
+
+def keep_supervisor() -> None:
+    """Start a supervisor where the last one has died: for a page on which somebody waits for a run.
+
+    Made to be called every second by every page: it costs a look at two files, starts none while one is
+    about to begin, and never raises.
+    """
+    with contextlib.suppress(OSError, UserError):
+        log = _supervisor_log()
+        if not log.exists() or abs(time.time() - log.stat().st_mtime) > BEGIN_SECONDS:
+            start_supervisor()
+
+
+def _supervisor_log() -> Path:
+    return settings.load().home / "supervisor.log"
 
 
 def supervisor_lock() -> Path:
@@ -98,19 +136,22 @@ def device_lock(device: str) -> Path:
 
 def lock_file(name: str) -> Path:
     folder = settings.load().home / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{name}.lock"
 
 
 def serve() -> FileLock:
     """Say that a server lives: a held lock, let go with the process or by its `release()`.
 
-    While a server lives, a supervisor does too, and keeps a process ready for the first click.
+    While a server lives, a supervisor does too, and keeps a process ready for the first click. Raises
+    `UserError` for a home that cannot be written to.
     """
     folder = settings.load().home / "locks" / "servers"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{os.getpid()}-{secrets.token_hex(4)}.lock", thread_local=False)
-    lock.acquire(timeout=5)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{os.getpid()}-{secrets.token_hex(4)}.lock", thread_local=False)
+        lock.acquire(timeout=5)
     start_supervisor()
     return lock
 
@@ -130,6 +171,7 @@ def detach(
     module: str, *arguments: str, log: Path, stdin: int = subprocess.DEVNULL
 ) -> subprocess.Popen[bytes]:
     """Start `python -m module arguments…` in a session of its own, its output appended to `log`."""
+    home = settings.load().home
     options: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         options = {
@@ -137,12 +179,13 @@ def detach(
         }
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            # -P: the folder one stands in may hold a random.py, and must not become part of the path.
+            [sys.executable, "-P", "-m", module, *arguments],
             stdin=stdin,
             stdout=output,
             stderr=output,
-            env=os.environ
-            | {"PYTHONPATH": os.pathsep.join(_import_path()), "SSLVIZ_HOME": str(settings.load().home)},
+            cwd=home,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(_import_path()), "SSLVIZ_HOME": str(home)},
             **options,
         )
     # Somebody has to wait for it, or it stays behind as a zombie for as long as the server lives.
@@ -151,9 +194,10 @@ def detach(
 
 
 def _import_path() -> list[str]:
-    """Where a child finds the same sslviz, wherever the server was started from."""
+    """Where a child, which works in another folder, finds the same sslviz."""
     here = str(Path(__file__).resolve().parent.parent)
-    return [here, *(p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and p != here)]
+    given = [str(Path(p).absolute()) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    return [here, *(path for path in given if path != here)]
 
 
 def lower_priority() -> None:
@@ -250,7 +294,8 @@ def start(kind: str, arguments: Mapping[str, Any], *, again: bool = False) -> Jo
     text = json.dumps([kind, dict(arguments)], sort_keys=True, default=str)
     home = settings.load().home
     folder = home / "jobs" / hashlib.sha256(text.encode()).hexdigest()[:12]
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     job = Job(folder)
     with FileLock(folder / "start.lock", timeout=10):
         known = (folder / "status.json").exists()

@@ -128,7 +128,7 @@ class Supervisor:
         assert process is not None
         assert process.stdin is not None
         try:
-            process.stdin.write(f"{run.folder}\n".encode())
+            process.stdin.write(os.fsencode(run.folder))  # in whatever encoding a path has here
             process.stdin.close()
         except OSError:  # it died in this instant: its run is settled by `reap`
             process.kill()
@@ -175,7 +175,7 @@ def explain(working: Working) -> None:
     code = working.process.returncode if working.process is not None else None
     if not code or jobs.place(working.run) is not None:
         return
-    with contextlib.suppress(Timeout, OSError), FileLock(working.run.lock, timeout=0):
+    with contextlib.suppress(Timeout, OSError, UserError), FileLock(working.run.lock, timeout=0):
         status = working.run.read_status()
         if status.state == "queued":
             working.run.set_status(

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,6 +88,91 @@ def test_a_cancelled_ticket_is_not_started(nobody: None) -> None:
     one.claim()
     assert one.working == []
     assert jobs.tickets() == []
+
+
+def test_a_run_cancelled_in_the_queue_can_be_asked_for_again_at_once(nobody: None) -> None:
+    """Its old ticket may lie there still."""
+    run = queued()
+    jobs.submit(run)
+    run.cancel()
+    old = jobs.tickets()
+    assert run.status().state == "cancelled"
+    jobs.submit(run)
+    assert run.status().state == "queued"
+    assert len(jobs.tickets()) == 1
+    assert jobs.tickets() != old
+
+
+def test_asking_for_a_run_that_waits_already_starts_a_supervisor_where_it_has_died(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[int] = []
+    monkeypatch.setattr(jobs, "start_supervisor", lambda: started.append(1))
+    run = queued()
+    jobs.submit(run)
+    jobs.submit(run)
+    assert len(started) == 2
+    assert len(jobs.tickets()) == 1
+
+
+def test_a_page_keeps_a_supervisor_without_starting_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(jobs, "detach", lambda module, **_: started.append(module))
+    for _ in range(3):  # the first is about to begin
+        jobs.keep_supervisor()
+    assert started == ["sslviz.supervisor"]
+    log = settings.load().home / "supervisor.log"
+    os.utime(log, (time.time() - 2 * jobs.BEGIN_SECONDS,) * 2)
+    with FileLock(jobs.supervisor_lock()):
+        jobs.keep_supervisor()
+    assert len(started) == 1
+    jobs.keep_supervisor()  # it has died
+    assert len(started) == 2
+
+
+def unusable(tmp_path: Path) -> list[Path]:
+    (tmp_path / "file").write_text("no folder")
+    return [tmp_path / "file", tmp_path / "file" / "x", tmp_path / ("x" * 300)] + (
+        [Path("/proc/no-such-thing")] if sys.platform == "linux" else []
+    )
+
+
+def test_a_home_that_cannot_be_used_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = queued()
+    for home in unusable(tmp_path):
+        with monkeypatch.context() as patch:
+            patch.setenv("SSLVIZ_HOME", str(home))
+            for act in (
+                jobs.serve,
+                jobs.start_supervisor,
+                jobs.supervisor_lock,
+                lambda: jobs.submit(run),
+                lambda: jobs.start("scenes", {}),
+                lambda: runs.create(settings.workspace(), run.spec),
+            ):
+                with pytest.raises(UserError, match="cannot be written to"):
+                    act()
+            jobs.keep_supervisor()
+            assert (jobs.tickets(), jobs.place(run)) == ([], None)
+            assert all(one.bundled for one in runs.listing(settings.workspace()))
+
+
+def test_what_is_started_imports_nothing_from_where_one_stands(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of pictures may hold a random.py; so may the home, after an upload gone wrong."""
+    for folder in (tmp_path, home):
+        (folder / "random.py").write_text("raise SystemExit('a stranger')")
+        (folder / "filelock.py").write_text("raise SystemExit('a stranger')")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "known").mkdir()
+    (tmp_path / "known" / "modules_of_the_user.py").write_text(
+        "import os, random, filelock\nprint('works in', os.getcwd())"
+    )
+    monkeypatch.setenv("PYTHONPATH", "known")
+    process = jobs.detach("modules_of_the_user", log=tmp_path / "log")
+    assert process.wait(60) == 0, (tmp_path / "log").read_text()
+    assert (tmp_path / "log").read_text().split() == ["works", "in", str(home)]
 
 
 def test_tickets_of_damaged_or_deleted_runs_are_dropped(nobody: None) -> None:

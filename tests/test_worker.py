@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO, TextIOWrapper
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,11 +17,13 @@ import torch
 from small_runs import curve, end_all, make_run, make_set, wait_for, worker
 
 from sslviz import networks, runs, settings
+from sslviz import worker as worker_module
 from sslviz.imagesets import ImageSet
 from sslviz.jobs import device_lock
+from sslviz.supervisor import Supervisor
 from sslviz.train import Metrics, Training
+from sslviz.worker import beginning, work_run
 from sslviz.worker import training as glue
-from sslviz.worker import work_run
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +146,121 @@ def test_ctrl_c_cancels_and_the_handlers_are_given_back(
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
+@pytest.mark.parametrize("stop", ["kill", "cancel"])
+def test_between_metrics_too_a_run_is_kept_and_goes_on_where_it_stopped(
+    images: ImageSet, monkeypatch: pytest.MonkeyPatch, stop: str
+) -> None:
+    """Metrics come at steps 1, 4, 8, …; the run ends after step 6."""
+    monkeypatch.setattr("sslviz.worker.waiting.WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(glue, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(glue, "STATUS_SECONDS", 0.0)
+    make_plan = beginning.make_plan
+    monkeypatch.setattr(
+        beginning, "make_plan", lambda *a, **k: replace(make_plan(*a, **k), log_every=4, evaluate_every=8)
+    )
+    whole, run = make_run(images, steps=12), make_run(images, steps=12)
+    work_run(whole)
+
+    def kill() -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        _stop_at(6, patch, kill if stop == "kill" else run.cancel_flag.touch)
+        if stop == "kill":
+            with pytest.raises(Killed):
+                work_run(run)
+        else:
+            assert work_run(run).state == "cancelled"
+    assert [point["step"] for point in run.metrics()] == [1, 4]
+    reached = 5 if stop == "kill" else 6
+    assert next(run.checkpoints())[0] == run.read_status().step == reached
+    assert work_run(runs.open_run(run.workspace, run.id)).state == "done"
+    assert [point["step"] for point in run.metrics()] == [1, 4, 8, 12]
+    assert curve(run) == curve(whole)
+
+
+def test_a_status_is_written_by_the_clock_between_metrics(
+    images: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step takes half a second of a made-up clock, and metrics are twenty steps apart."""
+    now = 1000.0
+    monkeypatch.setattr(glue, "time", SimpleNamespace(monotonic=lambda: now, time=lambda: now))
+    make_plan = beginning.make_plan
+    monkeypatch.setattr(
+        beginning, "make_plan", lambda *a, **k: replace(make_plan(*a, **k), log_every=20, evaluate_every=40)
+    )
+    whole = Training.train_step
+
+    def train_step(self: Training) -> None:
+        nonlocal now
+        now += 0.5
+        whole(self)
+
+    monkeypatch.setattr(Training, "train_step", train_step)
+    run = make_run(images, steps=40)
+    told: list[tuple[float, int]] = []
+    work_run(run, lambda status: told.append((now, status.step)) if status.state == "running" else None)
+    times, steps = [when for when, step in told if step], [step for _, step in told if step]
+    assert max(after - before for before, after in pairwise(times)) <= glue.STATUS_SECONDS + 0.5
+    assert len(set(steps)) > 10
+    kept = sorted(int(path.name) for path in (run.folder / "checkpoints").iterdir())
+    assert kept == [21, 40]  # after the first step past ten seconds, and at the end
+
+
+def test_a_cancelled_run_tells_the_time_and_speed_of_its_end(
+    images: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piece = SimpleNamespace(now=100.0)
+    for module in ("clock", "loop"):
+        monkeypatch.setattr(f"sslviz.train.{module}.time", SimpleNamespace(perf_counter=lambda: piece.now))
+    monkeypatch.setattr("sslviz.worker.waiting.WAIT_SECONDS", 0.0)
+    whole = Training.train_step
+    run = make_run(images, steps=100_000)
+
+    def train_step(self: Training) -> None:
+        piece.now += 2.0
+        whole(self)
+        if self.step == 7:
+            run.cancel_flag.touch()
+
+    monkeypatch.setattr(Training, "train_step", train_step)
+    status = work_run(run)
+    assert (status.state, status.step, status.seconds) == ("cancelled", 7, 14.0)
+    assert [point["step"] for point in run.metrics()] == [1]
+    assert status.views_per_second == pytest.approx(4 * 4 / 2.0)  # four turns of four rows
+
+
+def test_a_spare_trains_the_run_whose_path_it_is_given_whatever_the_locale(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = home / "Bilder ü \udcff" / "runs" / ("0" * 12)
+    given = BytesIO()
+    monkeypatch.setattr(given, "close", lambda: None)
+    one = Supervisor()
+    one.spare = SimpleNamespace(stdin=given, poll=lambda: None)  # type: ignore[assignment]
+    one.begin(runs.Run(folder, runs.Spec(task="rotation", images="x")))
+    trained: list[Path] = []
+    monkeypatch.setattr(worker_module, "_train", trained.append)
+    monkeypatch.setattr(glue, "warm_up", lambda: None)
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(given.getvalue()), encoding="latin-1"))
+    worker_module.spare()
+    assert trained == [folder]
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(), encoding="latin-1"))
+    worker_module.spare()  # its supervisor is gone
+    assert len(trained) == 1
+
+
+def test_a_done_run_without_a_sound_checkpoint_is_trained_again(images: ImageSet) -> None:
+    run = make_run(images)
+    work_run(run)
+    before = curve(run)
+    for path in (run.folder / "checkpoints").rglob("model.safetensors"):
+        path.write_bytes(b"x")
+    assert work_run(runs.open_run(run.workspace, run.id)).state == "done"
+    assert curve(run) == before
+    assert run.weights()
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -168,6 +290,25 @@ def test_out_of_memory_is_tried_once_more_with_half_the_batch(
     status = work_run(make_run(images))
     assert status.state == "failed"
     assert "even with half" in status.message
+
+
+def test_half_a_batch_begins_anew(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the whole batch had reached when memory ran out is no later state of this."""
+    monkeypatch.setattr(glue, "CHECKPOINT_SECONDS", 0.0)
+    whole = Training.train_step
+
+    def hungry(self: Training) -> None:
+        if self.plan.batch > 2 and self.step == 4:
+            raise MemoryError
+        if self.plan.batch == 2 and self.step == 2:
+            raise Killed
+        whole(self)
+
+    monkeypatch.setattr(Training, "train_step", hungry)
+    run = make_run(images)
+    with pytest.raises(Killed):
+        work_run(run)
+    assert [step for step, _ in run.checkpoints()] == [2, 1]
 
 
 def test_a_failure_is_a_sentence_with_the_traceback_in_the_log(

@@ -171,13 +171,14 @@ KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
 
 
 def spare() -> None:
-    """Be ready, then train the one run whose folder is read from standard input."""
+    """Be ready, then train the one run whose folder is all that comes from standard input."""
     from sslviz.worker import training
 
     training.warm_up()
-    line = sys.stdin.readline().strip()
-    if line:
-        _train(Path(line))
+    # The bytes of the path: text would be read in the locale's encoding, which may be another.
+    folder = sys.stdin.buffer.read()
+    if folder:
+        _train(Path(os.fsdecode(folder)))
 
 
 def _train(folder: Path) -> None:

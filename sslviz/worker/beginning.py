@@ -94,7 +94,7 @@ def plan_of(run: Run) -> Plan:
     names = {field.name for field in fields(Plan)}
     try:
         return Plan(**{k: v for k, v in (run.spec.plan or {}).items() if k in names})
-    except TypeError:
+    except (TypeError, ValueError):
         raise UserError(
             f"Run {run.id} has no plan to replay: it never began.", "Choose another run."
         ) from None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +16,7 @@ from filelock import FileLock, Timeout
 from safetensors.torch import save
 
 from sslviz.errors import UserError
+from sslviz.files import writing
 from sslviz.options import make_task
 from sslviz.plan import Plan
 from sslviz.runs import Run, Status, checkpoints, open_run
@@ -41,7 +44,8 @@ def work_run(run: Run, report: Report | None = None) -> Status:
     lock = FileLock(run.lock, thread_local=False)
     try:
         # Whoever asks whether the run lives holds its lock for an instant.
-        lock.acquire(timeout=5)
+        with writing(run.folder):
+            lock.acquire(timeout=5)
     except Timeout:
         raise UserError(f"Run {run.id} is already at work.", "Wait for it, or cancel it.") from None
     tell = report or (lambda _: None)
@@ -93,15 +97,64 @@ def _log(run: Run, text: str) -> None:
         file.write(text)
 
 
-class _Stoppable(Training):
-    """Training that ends between two steps when it is asked to."""
+class _Followed(Training):
+    """Training that ends between two steps when it is asked to, and whose diary is kept meanwhile."""
 
     stop: Stop
+    diary: _Diary
 
     def train_step(self) -> None:
         if self.stop():
             raise Cancelled
+        self.diary.keep()
         super().train_step()
+
+    def between(self) -> None:
+        self.diary.say_how_it_stands()
+
+
+class _Diary:
+    """What a run at work writes down: how it stands once a second, what a resume needs every ten.
+
+    By the clock and not by metrics, between which there may be a few seconds or many minutes.
+    """
+
+    def __init__(self, run: Run, training: Training, tell: Report) -> None:
+        self.run, self.training, self.tell = run, training, tell
+        self.wrote = self.told = time.monotonic()
+        self.figures: dict[str, Any] = {}
+        self.fresh = False
+
+    def keep(self) -> None:
+        """Between two steps: write what is due. Costs two looks at the clock."""
+        self.say_how_it_stands()
+        if self.training.step and time.monotonic() - self.wrote > CHECKPOINT_SECONDS:
+            _checkpoint(self.run, self.training)
+            self.wrote = time.monotonic()
+
+    def note(self, metrics: Metrics) -> None:
+        """Add metrics to the curves, and a plan that has changed to the spec."""
+        self.run.append_metric(asdict(metrics))
+        self.figures |= _figures(metrics)
+        self.fresh = True
+        if metrics.note or self.training.plan != plan_of(self.run):
+            self.run = _replanned(self.run, self.training.plan)
+            self.figures |= {"steps": self.training.plan.steps}
+        self.say_how_it_stands(at_once=metrics.step == 1)
+
+    def say_how_it_stands(self, *, at_once: bool = False) -> None:
+        """Write the status where it is a second old."""
+        if at_once or time.monotonic() - self.told > STATUS_SECONDS:
+            # Of one or two steps the speed would be a matter of chance.
+            figures = self.figures if self.fresh else self.now()
+            self.tell(self.run.set_status(**figures))
+            self.told, self.fresh = time.monotonic(), False
+
+    def now(self) -> dict[str, Any]:
+        """The figures of the last metrics, save those that are known of every step."""
+        training, speed = self.training, self.training.views_per_second
+        figures = self.figures | {"step": training.step, "seconds": training.seconds}
+        return figures | ({} if speed is None else {"views_per_second": speed})
 
 
 def _train_with_half(run: Run, device: str, stop: Stop, tell: Report) -> dict[str, Any]:
@@ -137,7 +190,7 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
     images = open_images(run)
     task = make_task(spec.task, spec.options)
     task.check_sides([min(entry.width, entry.height) for entry in images.entries])
-    squares = images.squares(spec.size or task.side(images.short_side))
+    squares = images.squares(spec.size or task.side(images.short_side), _preparing(run))
     saved = None if halve else saved_state(run, images.fingerprint)
     if stop():
         raise Cancelled
@@ -148,11 +201,13 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
     if halve:
         message = f"Training with half the batch, {plan.batch}: memory did not suffice for more."
     start, since = (None, spec.since) if saved else start_weights(run)
-    training = _Stoppable(
+    training = _Followed(
         task, squares, plan, model=spec.model, seed=spec.seed, device=device, start=start, since=since
     )
     training.stop = stop
     run.keep_metrics(saved[0] if saved else -1)
+    if halve:  # what the whole batch had reached would be taken for a later state of this
+        shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
     if saved:
         training.load_state(saved[1])
     run = run.set_spec(
@@ -175,33 +230,36 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
             message=message,
         )
     )
-    return _follow(run, training, tell)
+    training.diary = _Diary(run, training, tell)
+    return _follow(training.diary)
 
 
-def _follow(run: Run, training: Training, tell: Report) -> dict[str, Any]:
+def _preparing(run: Run) -> Callable[[int, int], None]:
+    """Report of how many squares are made, once a second."""
+    told = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > STATUS_SECONDS:
+            told = time.monotonic()
+            run.set_status(message=f"Preparing the images: {done:,} of {total:,}.")
+
+    return report
+
+
+def _follow(diary: _Diary) -> dict[str, Any]:
     """Run the loop and write down what it yields."""
-    wrote = told = time.monotonic()
-    figures: dict[str, Any] = {}
+    training = diary.training
     try:
         for metrics in training.run():
-            run.append_metric(asdict(metrics))
-            figures |= _figures(metrics)
-            if metrics.note or training.plan != plan_of(run):
-                run = _replanned(run, training.plan)
-                figures |= {"steps": training.plan.steps}
-            if time.monotonic() - told > STATUS_SECONDS or metrics.step == 1:
-                tell(run.set_status(**figures))
-                told = time.monotonic()
-            if time.monotonic() - wrote > CHECKPOINT_SECONDS:
-                _checkpoint(run, training)
-                wrote = time.monotonic()
+            diary.note(metrics)
     except Cancelled:
-        run.set_status(**figures | {"step": training.step})
+        diary.run.set_status(**diary.now())
         if training.step:
-            _checkpoint(run, training)
+            _checkpoint(diary.run, training)
         raise
-    _checkpoint(run, training)
-    return {"state": "done", "message": "Done.", "steps": training.plan.steps, **figures}
+    _checkpoint(diary.run, training)
+    return {"state": "done", "message": "Done.", "steps": training.plan.steps, **diary.figures}
 
 
 def _view_size(training: Training) -> int:

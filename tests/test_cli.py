@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from small_runs import FEW, curve, end_all, make_run, make_set, pictures, python, wait_for
 
 from sslviz import cli, images, runs, settings
@@ -336,3 +338,123 @@ def test_a_name_too_long_for_a_file_is_a_sentence_and_a_file_is_replaced_whole(
         said(capsys, *embed[:-1], str(tmp_path / "pipe"))
         assert os.read(reader, 2) == b"PK"
         os.close(reader)
+
+
+@pytest.mark.parametrize("words", [["--seed", "9" * 23], ["--threads", "100000"], ["--size", str(10**10)]])
+def test_a_number_too_large_is_a_sentence_before_anything_begins(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_set(count=4)
+    assert cli.run(["train", "rotation", "--images", "pics", *words]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"{words[0].removeprefix('--')} is {words[1]}: ")
+    assert len(err.splitlines()) == 1
+    assert all(one.bundled for one in runs.listing(settings.workspace()))
+
+
+def test_the_command_of_a_run_that_comes_from_another_repeats_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """What was set back to its default is not taken over from the first run again."""
+    make_set()
+    base = ["train", "rotation", "--images", "pics", "--device", "cpu"]
+    ordinary = ["--model", "small", "--seed", "0", "--option", "mirror=on"]
+    other = ["--model", "small", "--size", "16", "--seed", "7", "--option", "mirror=off"]
+    first = said(capsys, *base, *SHORT, *other)["run"]
+    for whence in (["--like", first], ["--from", first, "--steps", "2", "--batch", "4"]):
+        changed = runs.open_run(settings.workspace(), said(capsys, *base, *whence, *ordinary)["run"])
+        again = said(capsys, *shlex.split(changed.spec.command)[1:])["run"]
+        repeated = runs.open_run(settings.workspace(), again)
+        for name in ("model", "size", "seed", "options", "side", "classes", "plan", "start"):
+            assert getattr(repeated.spec, name) == getattr(changed.spec, name), name
+        assert (changed.spec.seed, changed.spec.options) == (0, {"mirror": True})
+        assert curve(repeated) == curve(changed)
+
+
+def test_delete_wants_to_know_which_run(capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(make_set())
+    assert cli.run(["runs", "delete"]) == 2
+    assert "Which run" in capsys.readouterr().err
+    assert run.folder.exists()
+    assert said(capsys, "runs", "delete", "latest")["run"] == run.id
+    assert not run.folder.exists()
+
+
+def test_export_replaces_a_file_at_once_or_not_at_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(make_set())
+    out = tmp_path / "run.zip"
+    out.write_bytes(b"an earlier export")
+    out.chmod(0o444)
+
+    def export(*words: str) -> str:
+        assert cli.run(["runs", "export", run.id, *words]) == 2
+        return capsys.readouterr().err
+
+    assert "no weights" in export("--out", str(out))
+    run.save_checkpoint(3, {"model.safetensors": b"w"})
+    assert "no file" in export("--out", str(tmp_path))
+    assert "no folder" in export("--out", str(tmp_path / "gone" / "run.zip"))
+    with monkeypatch.context() as patch:
+
+        def full(descriptor: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patch.setattr("sslviz.files.os.fsync", full)
+        said_ = export("--out", str(out))
+    assert "cannot be written: No space left on device" in said_
+    assert "SSLVIZ_HOME" not in said_
+    assert out.read_bytes() == b"an earlier export"
+    said(capsys, "runs", "export", run.id, "--out", str(out))
+    assert out.read_bytes()[:2] == b"PK"
+    assert [path.name for path in tmp_path.iterdir()] == ["run.zip"]
+
+
+def test_images_too_small_are_complained_about_once(capsys: pytest.CaptureFixture[str]) -> None:
+    make_set(side=32)
+    assert cli.run(["train", "jigsaw", "--images", "pics", "--steps", "1", "--device", "cpu"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len([line for line in lines if "too small" in line]) == 1, lines
+
+
+def test_a_run_that_does_not_respond_is_told_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(make_set())
+    with FileLock(run.lock):
+        run.set_status(state="running", updated=time.time() - 1000)
+        monkeypatch.setenv("SSLVIZ_SILENCE_SECONDS", "500")
+        for words in (["runs"], ["runs", "show", run.id]):
+            assert cli.run(words) == 0
+            assert "running, not responding for 1,00" in capsys.readouterr().out
+        assert said(capsys, "runs", "show", run.id)["silence"] >= 1000
+        monkeypatch.setenv("SSLVIZ_SILENCE_SECONDS", "5000")
+        assert cli.run(["runs"]) == 0
+        assert "responding" not in capsys.readouterr().out
+        assert said(capsys, "runs", "show", run.id)["silence"] is None
+
+
+def test_a_done_run_is_resumed_only_where_its_checkpoints_are_damaged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = make_run(make_set(), steps=2)
+    work_run(run)
+    assert cli.run(["runs", "resume", run.id]) == 0
+    assert "done already" in capsys.readouterr().out
+    for path in (run.folder / "checkpoints").rglob("model.safetensors"):
+        path.write_bytes(b"x")
+    assert cli.run(["runs", "resume", run.id]) == 0
+    assert "done already" not in capsys.readouterr().out
+    assert run.weights()
+
+
+def test_doctor_says_when_the_home_is_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for home, sentence in ((file, "is a file"), (file / "x", "cannot be made"), (tmp_path / "new", "")):
+        monkeypatch.setenv("SSLVIZ_HOME", str(home))
+        about = [one for one in said(capsys, "doctor")["warnings"] if one.startswith(str(home))]
+        assert len(about) == (1 if sentence else 0)
+        assert all(sentence in one for one in about)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -7,6 +7,7 @@ import os
 import platform
 import socket
 import sys
+import tempfile
 import threading
 import tomllib
 import webbrowser
@@ -133,7 +134,7 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Print one JSON ob
     versions: dict[str, str | None] = {"sslviz": __version__, "python": platform.python_version()}
     versions |= {name: _version(name) for name in names}
     kind = filesystem(home)
-    locks = sorted((home / "locks").rglob("*.lock")) if home.exists() else []
+    locks = sorted((home / "locks").rglob("*.lock")) if os.access(home, os.R_OK | os.X_OK) else []
     free = free_bytes(home)
     found = {
         "versions": versions,
@@ -149,8 +150,8 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Print one JSON ob
         warnings.append(f"The home is on a network file system ({kind}): set SSLVIZ_HOME to a local disk.")
     if free < 1_000_000_000:
         warnings.append(f"Only {free / 1e6:,.0f} MB are free at {home}.")
-    if not _writable(home):
-        warnings.append(f"{home} cannot be written to: set SSLVIZ_HOME to a folder of your own.")
+    if problem := _problem(home):
+        warnings.append(f"{home} {problem}: set SSLVIZ_HOME to a folder of your own.")
     if sys.version_info < (3, 11, 8) or (3, 12) <= sys.version_info < (3, 12, 2):
         warnings.append(
             "This Python does not see overlapping entries in a zip; sslviz looks for them itself."
@@ -188,10 +189,18 @@ def _devices() -> list[dict[str, Any]]:
     return devices
 
 
-def _writable(home: Path) -> bool:
-    while not home.exists() and home != home.parent:
-        home = home.parent
-    return os.access(home, os.W_OK)
+def _problem(home: Path) -> str:
+    """Why nothing can be kept in `home`; empty where it can."""
+    from sslviz.files import existing
+
+    there = existing(home)
+    if not there.is_dir():
+        return "is a file" if there == home else f"cannot be made, for {there} is a file"
+    try:
+        with tempfile.TemporaryFile(dir=there):  # what the rights say is not all that counts
+            return ""
+    except OSError:
+        return "cannot be written to"
 
 
 def filesystem(path: Path) -> str | None:

@@ -21,7 +21,9 @@ ACTIONS = ("show", "cancel", "resume", "delete", "export")
 
 def runs(
     action: str = typer.Argument("", metavar="[show|cancel|resume|delete|export]", help="What to do."),
-    which: str = typer.Argument("", metavar="[RUN]", help="An id, or latest, which is the default."),
+    which: str = typer.Argument(
+        "", metavar="[RUN]", help="An id, or latest, which is the default save for delete."
+    ),
     out: Path | None = OUT,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> int:
@@ -37,6 +39,8 @@ def runs(
         if which or not (ID.fullmatch(action) or action == "latest"):
             raise UserError(f"Runs cannot be asked to {action!r}.", f"Say one of {', '.join(ACTIONS)}.")
         action, which = "show", action
+    if action == "delete" and not which:
+        raise UserError("Which run is to be deleted is not said.", "`sslviz runs delete RUN` takes its id.")
     run = open_run(workspace, which or "latest")
     if action == "resume":
         return resume(run, as_json)
@@ -49,22 +53,34 @@ def runs(
     found = described(run)
     if action == "export":
         path = out or Path(f"sslviz-{run.id}.zip")
-        try:
-            path.write_bytes(run.export())
-        except OSError as error:
-            raise UserError(f"{str(path)!r} cannot be written: {error.strerror}.") from None
+        export(run, path)
         found["exported"] = str(path)
-    emit(
-        found,
-        as_json,
-        "\n".join(f"{name:>18}  {value}" for name, value in found.items() if value not in (None, "")),
-    )
+    told = {name: value for name, value in found.items() if name != "silence"} | {"state": _state(found)}
+    lines = [f"{name:>18}  {value}" for name, value in told.items() if value not in (None, "")]
+    emit(found, as_json, "\n".join(lines))
     return 0
 
 
+def export(run: Run, path: Path) -> None:
+    """Write the zip of a run to `path`, which is replaced at once or not at all."""
+    from sslviz.files import write_atomically
+
+    if not path.parent.is_dir():
+        raise UserError(f"There is no folder {str(path.parent)!r}.")
+    if path.exists() and not path.is_file():  # a rename would put the zip in a device's place
+        raise UserError(f"{str(path)!r} is no file.", "Choose another with --out.")
+    data = run.export()
+    try:
+        write_atomically(path, data)
+    except UserError as error:  # whose hint is about the home
+        if isinstance(error.__cause__, OSError):
+            raise UserError(f"{str(path)!r} cannot be written: {error.__cause__.strerror}.") from None
+        raise
+
+
 def described(run: Run) -> dict[str, Any]:
-    """A run's status with what it is a run of."""
-    spec = run.spec
+    """A run's status with what it is a run of, and how long it has been silent where that is too long."""
+    spec, status = run.spec, run.status()
     return {
         "run": run.id,
         "folder": str(run.folder),
@@ -76,9 +92,16 @@ def described(run: Run) -> dict[str, Any]:
         "parent": spec.start,
     } | {
         name: value
-        for name, value in asdict(run.status()).items()
+        for name, value in asdict(status).items()
         if name not in ("schema", "pid", "updated")
-    }
+    } | {"silence": run.silence(status)}  # fmt: skip
+
+
+def _state(found: dict[str, Any]) -> str:
+    """The state of a described run for people."""
+    if found["silence"] is None:
+        return str(found["state"])
+    return f"{found['state']}, not responding for {found['silence']:,.0f} s"
 
 
 def list_runs(found: list[Run], as_json: bool) -> None:
@@ -86,7 +109,7 @@ def list_runs(found: list[Run], as_json: bool) -> None:
     told = [described(run) for run in found]
     rows += [
         (
-            one["run"], one["state"], one["task"], one["images"], f"{one['step']:,}",
+            one["run"], _state(one), one["task"], one["images"], f"{one['step']:,}",
             percent(one["heldout_accuracy"]), percent(one["chance"]), one["title"],
         )
         for one in told
@@ -122,7 +145,7 @@ def resume(run: Run, as_json: bool) -> int:
         )
     if is_held(run.lock):
         raise UserError(f"Run {run.id} is at work.", "Wait for it, or cancel it.")
-    if status.state == "done":
+    if status.state == "done" and any(run.checkpoints()):
         emit(summary(run, status), as_json, f"Run {run.id} is done already.")
         return 0
     run.cancel_flag.unlink(missing_ok=True)

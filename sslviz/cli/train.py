@@ -101,7 +101,9 @@ def _checked(spec: Spec, option: list[str]) -> Spec:
     if spec.precision not in (None, "fp32", "bf16"):
         raise UserError(f"There is no precision {spec.precision!r}.", "Choose fp32 or bf16.")
     resolve_device(spec.device)
-    spec = replace(spec, options=options_of(task))
+    # An option that was set back to its default stays, or the command of the run would take it over again.
+    taken_over = {name: getattr(task, name) for name in spec.options}
+    spec = replace(spec, options={**taken_over, **options_of(task)})
     checked(Spec, asdict(spec))
     return spec
 
@@ -133,6 +135,8 @@ def follow(run: Run, as_json: bool) -> int:
     progress = Progress(run.spec.task)
 
     def report(status: Status) -> None:
+        if status.state == "failed":  # said below
+            return
         if status.state != "running" or not status.step:
             progress.say(status.message, last=bool(status.message))
             return

@@ -20,7 +20,10 @@ from typing import Any
 from sslviz.errors import UserError
 
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
-_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
+_FORBIDDEN |= {errno.ENAMETOOLONG, errno.EIO}
+_WORTH_SAYING = 50_000
+"""Bytes: fewer are "0.0 MB"."""
 _ABANDONED_SECONDS = 24 * 3600.0
 
 
@@ -117,25 +120,41 @@ def writing(folder: Path, needed: int = 0) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise full_disk(folder, needed) from error
-        if error.errno in _FORBIDDEN:
+        if error.errno in _FORBIDDEN or _unmakeable(error, folder):
             raise UserError(
                 f"{folder} cannot be written to.", "Set SSLVIZ_HOME to a folder of your own."
             ) from error
         raise
 
 
+def _unmakeable(error: OSError, folder: Path) -> bool:
+    """Whether `folder`, or one that it lies in, cannot be made: a file is in its place, or the system makes
+    none there, as in /proc. One that was deleted meanwhile is another matter, which callers look after."""
+    if error.errno not in (errno.EEXIST, errno.ENOENT) or not isinstance(error.filename, str):
+        return False
+    path = Path(error.filename)
+    return (path == folder or path in folder.parents) and path.parent.is_dir()
+
+
 def full_disk(folder: Path, needed: int) -> UserError:
     """The error for a disk that cannot take `needed` bytes (0: not known)."""
-    needs = f"this needs {_megabytes(needed)} MB, and " if needed else ""
-    message = f"The disk is full: {needs}{_megabytes(free_bytes(folder))} MB are free at {folder}."
+    free = free_bytes(folder)
+    told = [f"this needs {_megabytes(needed)} MB"] if needed >= _WORTH_SAYING else []
+    told += [f"{_megabytes(free)} MB are free"] if free >= _WORTH_SAYING else []
+    message = f"The disk is full{': ' if told else ''}{', and '.join(told)} at {folder}."
     return UserError(message, "Nothing was changed; make room, or set SSLVIZ_HOME to a folder elsewhere.")
 
 
 def free_bytes(folder: Path) -> int:
     """Bytes free on the disk that holds `folder`, which need not exist yet."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
+    return shutil.disk_usage(existing(folder)).free
+
+
+def existing(path: Path) -> Path:
+    """`path`, or the nearest folder above it that there is."""
+    while not os.path.exists(path) and path != path.parent:  # noqa: PTH110 - raises for no path
+        path = path.parent
+    return path
 
 
 def _megabytes(count: int) -> str:

@@ -65,22 +65,32 @@ class Settings:
 def load() -> Settings:
     """Settings as the environment has them now.
 
-    Raises `UserError` for a value that is not of its field's kind.
+    A variable that is empty counts as unset. Raises `UserError` for a value that is not of its field's kind.
     """
     values: dict[str, object] = {}
     for field in fields(Settings):
         variable = f"SSLVIZ_{field.name.upper()}"
         text = os.environ.get(variable)
-        if text is None:
+        if not text:
             continue
         kind: type[Any] = type(field.default)
         try:
-            values[field.name] = Path(text).expanduser() if issubclass(kind, Path) else kind(text)
+            values[field.name] = _folder(variable, text) if issubclass(kind, Path) else kind(text)
         except ValueError:
             raise UserError(
                 f"{variable} is {text!r}, which is not a number.", f"Unset it or give {kind.__name__}."
             ) from None
     return Settings(**values)  # type: ignore[arg-type]
+
+
+def _folder(variable: str, text: str) -> Path:
+    """The folder that is meant, wherever one may stand: jobs work elsewhere than the server."""
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise UserError(
+            f"{variable} is {text!r}, and nobody here has that name.", "Give the folder's full path."
+        ) from None
 
 
 def workspace(name: str = "local") -> Path:

@@ -88,16 +88,53 @@ def test_a_full_disk_is_a_sentence_and_the_old_file_stays(
 
     monkeypatch.setattr(Path, "open", to_full)
     with pytest.raises(UserError, match="The disk is full: this needs"):
-        files.write_atomically(path, b"new" * 10)
+        files.write_atomically(path, b"new" * 100_000)
     monkeypatch.undo()
     assert path.read_bytes() == b"old"
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("needed", "free", "said"),
+    [
+        (200, 3_000_000, "The disk is full: 3.0 MB are free at "),
+        (200, 900, "The disk is full at "),
+        (12_000_000, 900, "The disk is full: this needs 12 MB at "),
+        (12_000_000, 70_000, "The disk is full: this needs 12 MB, and 0.1 MB are free at "),
+    ],
+)
+def test_amounts_too_small_to_say_are_left_out(
+    needed: int, free: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "free_bytes", lambda folder: free)
+    assert files.full_disk(tmp_path, needed).message == f"{said}{tmp_path}."
 
 
 def test_a_file_where_a_folder_should_be_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")
     with pytest.raises(UserError, match="cannot be written to"):
         files.write_atomically(tmp_path / "home" / "x" / "y", b"1")
+    with pytest.raises(UserError, match="cannot be written to"):
+        files.write_atomically(tmp_path / "home" / "y", b"1")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match="cannot be written to"):
+        files.write_atomically(tmp_path / "folder", b"1")
+    with pytest.raises(UserError, match="cannot be written to"):
+        files.write_atomically(tmp_path / ("x" * 300) / "y", b"1")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_place_where_no_folder_can_be_made_is_a_sentence() -> None:
+    with pytest.raises(UserError, match="cannot be written to"):
+        files.write_atomically(Path("/proc/no-such-thing/x/y"), b"1")
+    assert files.existing(Path("/proc/no-such-thing/x")) == Path("/proc")
+
+
+def test_what_was_deleted_meanwhile_is_left_to_the_caller(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), files.writing(tmp_path / "gone" / "x"):
+        (tmp_path / "gone" / "x").mkdir()
+    with pytest.raises(FileNotFoundError), files.writing(tmp_path):
+        (tmp_path / "source").read_bytes()
 
 
 def test_a_writer_that_is_killed_tears_nothing(tmp_path: Path) -> None:

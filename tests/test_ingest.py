@@ -24,7 +24,7 @@ from sslviz.errors import UserError
 from sslviz.files import writing
 from sslviz.images import Stored
 from sslviz.images.pool import decode_all
-from sslviz.imagesets import ImageSet
+from sslviz.imagesets import ImageSet, NewImage
 from sslviz.imagesets.packs import Pack
 from sslviz.ingest.sources import label_names, listing
 
@@ -590,3 +590,11 @@ def test_a_mirror_that_was_interrupted_is_finished_later(
     with pytest.raises(KeyboardInterrupt):
         ingest.resolve(workspace, str(tree(tmp_path / "g", "3.png")), interrupt)
     assert [summary.name for summary in imagesets.names(workspace)] == ["f"]
+
+
+def test_nothing_is_added_to_a_built_in_set(workspace: Path) -> None:
+    built = imagesets.create(workspace, "scenes", builtin=True)
+    built.add([NewImage("0.png", pixels=np.full((64, 64, 3), 9, np.uint8))])
+    with pytest.raises(UserError, match="'scenes' comes with sslviz"):
+        ingest.ingest(built, [("a.png", png(1))])
+    assert len(imagesets.open_set(workspace, "scenes")) == 1

@@ -200,6 +200,25 @@ def test_a_run_is_found_again_by_its_address() -> None:
         assert any("50%" in str(link.value) for link in app.page_link)
 
 
+def test_a_queued_run_has_its_supervisor_looked_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[None] = []
+    monkeypatch.setattr(jobs, "keep_supervisor", lambda: looked.append(None))
+    a_set("some", 3)
+    opened("runs")
+    assert not looked
+    a_run("queued")
+    opened("runs")
+    assert looked
+
+
+def test_a_run_that_does_not_respond_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    a_set("some", 3)
+    run = a_run("running")
+    monkeypatch.setattr(Run, "silence", lambda self, status: 312.0)
+    with FileLock(run.lock):
+        assert "not responded for 5 min 12 s" in words(opened("train", run=run.id))
+
+
 @pytest.mark.parametrize(
     ("state", "sentence"),
     [("done", "40%"), ("failed", "NaN"), ("cancelled", "Stopped"), ("running", "unexpectedly")],

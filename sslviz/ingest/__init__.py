@@ -55,8 +55,14 @@ def ingest(
 
     A source is a path, or a name with the bytes or the path they were put at. `report(done, total)` is called
     after each. `upload` holds the limits for what comes through a browser. Raises `UserError` where an upload
-    is too large or the disk is full; the set is then, as after Ctrl-C, what it was before.
+    is too large, the disk is full, or the set is a built-in one, which means the same everywhere; the set is
+    then, as after Ctrl-C, what it was before.
     """
+    if imageset.builtin:
+        raise UserError(
+            f"{imageset.name!r} comes with sslviz, and nothing can be added to it.",
+            "Add the images to a set of your own, and merge the two if you like.",
+        )
     limits = settings.load()
     sources = list(sources)
     found = gather(sources, limits)

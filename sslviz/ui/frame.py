@@ -230,6 +230,7 @@ def _trainings() -> None:
             continue
         title = looks.TASKS[run.spec.task].title.lower() if run.spec.task in looks.TASKS else "a network"
         if status.state == "queued":
+            jobs.keep_supervisor()  # nobody else would notice that it was killed
             label = f"Waiting to train {title}"
         else:
             share = f" {status.step / status.steps:.0%}" if status.steps else ""

@@ -41,6 +41,9 @@ def sentence(run: Run, status: Status) -> str:
         queue = f"; {before} before it" if before else ", next in line"
         return f"Waiting for its turn{queue}."
     if status.state == "running":
+        silence = run.silence(status)
+        if silence is not None:
+            return f"It has not responded for {duration(silence)}. Wait a little, or stop it."
         return (status.message and pictures.literal(status.message, 300)) or "Training."
     if status.state == "done":
         return verdict(status)

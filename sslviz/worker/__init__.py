@@ -96,7 +96,7 @@ def _ingest(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, A
     from sslviz import imagesets, ingest
     from sslviz.files import read_json
 
-    workspace, name = Path(arguments["workspace"]), arguments["set"]
+    workspace, name = Path(arguments["workspace"]), str(arguments["set"]).strip()
     staging = Path(arguments["staging"]) if "staging" in arguments else None
     sources: list[ingest.Source] = [Path(path) for path in arguments.get("paths", [])]
     if staging is not None:

@@ -75,6 +75,29 @@ def ask_for_minutes(page: Page, minutes: str) -> None:
     page.get_by_text(f"--minutes {minutes}").first.wait_for(timeout=SECONDS)
 
 
+def over_a_point(page: Page) -> tuple[float, float]:
+    """Put the pointer on a point of the map, again where the page has shifted meanwhile, and wait for the
+    card with its image; returns the place."""
+    from playwright.sync_api import TimeoutError as Waited
+
+    for _ in range(SECONDS // 5_000):
+        x, y = page.evaluate(
+            """() => {
+                const plot = document.querySelector('.em-plot'), { xaxis, yaxis } = plot._fullLayout;
+                const box = plot.getBoundingClientRect(), { x, y } = plot.data[0];
+                return [box.x + xaxis._offset + xaxis.l2p(x[0]), box.y + yaxis._offset + yaxis.l2p(y[0])];
+            }"""
+        )
+        page.mouse.move(x - 40, y - 30)
+        page.mouse.move(x, y, steps=4)
+        try:
+            page.wait_for_selector(".em-card[data-shown]", timeout=5_000)
+        except Waited:
+            continue
+        return x, y
+    raise AssertionError("no card came up")
+
+
 def test_from_own_images_to_their_neighbours(browser: Browser, server: Server, photographs: bytes) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     hosts: set[str] = set()
@@ -115,17 +138,10 @@ def test_from_own_images_to_their_neighbours(browser: Browser, server: Server, p
     # The map: a thumbnail under the pointer, neighbours at a click.
     page.get_by_role("button", name="See the map").click()
     page.wait_for_selector('.em[data-state="ready"]', timeout=2 * SECONDS)
-    x, y = page.evaluate(
-        """() => {
-            const plot = document.querySelector('.em-plot'), { xaxis, yaxis } = plot._fullLayout;
-            const box = plot.getBoundingClientRect(), { x, y } = plot.data[0];
-            return [box.x + xaxis._offset + xaxis.l2p(x[0]), box.y + yaxis._offset + yaxis.l2p(y[0])];
-        }"""
-    )
-    page.mouse.move(x - 4, y - 3)
-    page.mouse.move(x, y, steps=4)
-    page.wait_for_selector(".em-card[data-shown]", timeout=SECONDS)
-    page.mouse.click(x, y)
+    # Until UMAP has taken PCA's place, points move and so does what lies under the pointer.
+    page.get_by_text("UMAP takes its place").wait_for(state="detached", timeout=2 * SECONDS)
+    settled(page)
+    page.mouse.click(*over_a_point(page))
     page.get_by_text("Nearest neighbours").first.wait_for(timeout=SECONDS)
     page.get_by_text("Raw pixels").nth(1).wait_for(timeout=SECONDS)
     assert hosts == {server.url.removeprefix("http://")}

@@ -294,6 +294,30 @@ def test_the_current_set_is_in_the_address() -> None:
     assert app.selectbox(key="images").value == "older"
 
 
+def test_where_the_last_set_is_gone_nothing_is_current() -> None:
+    """Deleted by another tab or a command, while this one shows it."""
+    a_set("only", 3)
+    app = opened("rotation")
+    assert app.session_state["images"] == "only"
+    imagesets.delete(settings.workspace(), "only")
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert "There are no images yet" in words(app)
+
+
+def test_ticks_never_carry_over_to_another_image() -> None:
+    from sslviz.ui import set_view
+
+    made = a_set("some", 6)
+    keys = {set_view.ticks_key(made, list(range(6)), 0), set_view.ticks_key(made, list(range(6)), 1)}
+    keys.add(set_view.ticks_key(made, [0, 2, 4], 0))  # a filter that begins with the same image
+    made.remove(made.ids[3:4])  # elsewhere; the first image is still the first
+    keys.add(set_view.ticks_key(made, list(range(5)), 0))
+    keys.add(set_view.ticks_key(made, [0, 2, 4], 0))
+    assert len(keys) == 5
+
+
 def test_a_run_that_is_not_there_leaves_the_form_and_a_way_to_the_others() -> None:
     a_set("some", 6)
     app = opened("train", run="0" * 12)

@@ -103,8 +103,6 @@ def turn_to(name: str) -> None:
 def turn_away() -> None:
     """Forget the current set, which is no more: the newest of the others is next."""
     st.query_params.pop("images", None)
-    st.session_state.pop("next_images", None)
-    st.session_state["gone_images"] = True
 
 
 def current() -> str | None:
@@ -184,9 +182,8 @@ def _choose_set() -> None:
     sound = [summary for summary in imagesets.names(workspace()) if not summary.problem]
     names = [s.name for s in sorted(sound, key=lambda s: (s.builtin, -s.created))]
     st.session_state["image_names"] = names
-    if st.session_state.pop("gone_images", False):
-        st.session_state.pop("images", None)
     if not names:
+        st.session_state.pop("images", None)  # the last one is gone
         st.caption("No image set yet.")
         return
     linked = st.query_params.get("images")

@@ -72,8 +72,7 @@ def _table(images: ImageSet, rows: list[int], labels: list[str]) -> None:
         height=480,
         on_select="rerun",
         selection_mode="multi-row",
-        # Another key after each change: rows that stayed ticked would be changed again with the next ones.
-        key=f"set_rows_{images.id}_{rows[0] if rows else 0}_{st.session_state.get('set_changes', 0)}",
+        key=ticks_key(images, rows, st.session_state.get("set_changes", 0)),
         alt="Images of the set with names and labels",
     )
     ids = [images.entries[rows[i]].id for i in event["selection"]["rows"] if i < len(rows)]
@@ -97,6 +96,12 @@ def _table(images: ImageSet, rows: list[int], labels: list[str]) -> None:
             _changed(f"{many} relabelled")
         if st.button(f"Remove {many}", icon=":material/delete:"):
             _remove(images, ids, many)
+
+
+def ticks_key(images: ImageSet, rows: list[int], changes: int) -> str:
+    """Key of the table of `rows`: another one wherever a row that stayed ticked would be another image, since
+    the set has changed or others are shown, and after each change, or ticked rows would be changed again."""
+    return f"set_rows_{images.fingerprint}_{hash(tuple(rows))}_{changes}"
 
 
 def _changed(words: str) -> None:

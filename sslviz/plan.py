@@ -31,6 +31,15 @@ class Plan:
     label_smoothing: float = 0.0
     warmup: float = 0.1
     """Share of the run in which the learning rate rises."""
+    optimizer: str = "adamw"
+    """"adamw", or "sgd" with Nesterov's momentum, which decays every parameter, as the papers did."""
+    momentum: float = 0.9
+    """Of SGD."""
+    schedule: str = "cosine"
+    """"cosine", or "steps": the learning rate is multiplied by `gamma` at each of `milestones`."""
+    milestones: Sequence[float] = ()
+    """Shares of the run, ascending, so that a longer or shorter run falls at the same places."""
+    gamma: float = 0.1
     reuse: int = 1
     """Examples made of the views of one row, where a task has such (`Problem.make_shared`)."""
     compile: bool = False
@@ -41,6 +50,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "replans", tuple((int(at), int(steps)) for at, steps in self.replans))
+        object.__setattr__(self, "milestones", tuple(float(share) for share in self.milestones))
 
     def progress(self, step: int) -> float:
         """How far through the run its step number `step` is, in [0, 1]; what the schedule is drawn over.
@@ -57,11 +67,13 @@ class Plan:
         return min(1.0, done + (1.0 - done) * (step - since) / max(1, steps - since))
 
     def learning_rate(self, step: int) -> float:
-        """Of step number `step`, from 0: a linear rise, then half a cosine down to a hundredth."""
+        """Of step number `step`, from 0: a linear rise, then half a cosine down to a hundredth, or steps."""
         progress = self.progress(step)
         if progress < self.warmup:
             # From the step's end, or the first step would be lost.
             return self.lr * min(1.0, self.progress(step + 1) / self.warmup)
+        if self.schedule == "steps":
+            return self.lr * self.gamma ** sum(progress >= share for share in self.milestones)
         fall = (progress - self.warmup) / max(1e-9, 1.0 - self.warmup)
         return self.lr * (FLOOR + (1.0 - FLOOR) * 0.5 * (1.0 + math.cos(math.pi * fall)))
 

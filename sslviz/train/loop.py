@@ -315,8 +315,18 @@ def _as_laid_out(value: Tensor, parameter: Tensor) -> Tensor:
 
 
 def _optimizer(network: nn.Module, plan: Plan, device: torch.device) -> torch.optim.Optimizer:
-    """AdamW; biases and BatchNorm are not decayed."""
+    """AdamW, which does not decay biases and BatchNorm, or SGD, which decays all."""
+    fused = device.type in ("cpu", "cuda")
+    if plan.optimizer == "sgd":
+        return torch.optim.SGD(
+            network.parameters(),
+            lr=plan.lr,
+            momentum=plan.momentum,
+            nesterov=plan.momentum > 0,
+            weight_decay=plan.weight_decay,
+            fused=fused,
+        )
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=plan.lr, fused=device.type in ("cpu", "cuda"))
+    return torch.optim.AdamW(groups, lr=plan.lr, fused=fused)

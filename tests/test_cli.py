@@ -391,7 +391,7 @@ def test_export_replaces_a_file_at_once_or_not_at_all(
         return capsys.readouterr().err
 
     assert "no weights" in export("--out", str(out))
-    run.save_checkpoint(3, {"model.safetensors": b"w"})
+    monkeypatch.setattr("sslviz.export.pack", lambda run: b"PK and so on")
     assert "no file" in export("--out", str(tmp_path))
     assert "no folder" in export("--out", str(tmp_path / "gone" / "run.zip"))
     with monkeypatch.context() as patch:

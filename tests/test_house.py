@@ -31,7 +31,7 @@ ORDER = (
         "neighbors",
         "project",
     ),
-    ("ingest", "embeddings", "probes", "supervisor"),
+    ("ingest", "embeddings", "probes", "supervisor", "export"),
     ("posters",),
     ("worker",),
     ("ui",),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from sslviz import archives, runs, settings
+from sslviz import runs, settings
 from sslviz.errors import UserError
 from sslviz.runs import ID, Run, Spec, Status, create, listing, new_id, open_run
 
@@ -252,15 +252,6 @@ def test_names_and_notes_can_be_given_while_a_worker_writes(run: Run) -> None:
     run.set_spec(plan={"steps": 5})
     again = open_run(settings.workspace(), run.id)
     assert (again.title, again.note, again.spec.plan) == ("first try", "with **stars**", {"steps": 5})
-
-
-def test_export_holds_what_repeats_the_run(run: Run, tmp_path: Path) -> None:
-    run.save_checkpoint(3, {"model.safetensors": b"w"})
-    path = tmp_path / "run.zip"
-    path.write_bytes(run.export())
-    members = dict(archives.members(path, settings.load()))
-    assert members[f"sslviz-{run.id}/model.safetensors"] == b"w"
-    assert members[f"sslviz-{run.id}/command.txt"] == (run.spec.command + "\n").encode()
 
 
 def test_bundled_encoders_are_listed_last_and_read_only(

@@ -63,13 +63,14 @@ def runs(
 
 def export(run: Run, path: Path) -> None:
     """Write the zip of a run to `path`, which is replaced at once or not at all."""
+    from sslviz import export as exports
     from sslviz.files import write_atomically
 
     if not path.parent.is_dir():
         raise UserError(f"There is no folder {str(path.parent)!r}.")
     if path.exists() and not path.is_file():  # a rename would put the zip in a device's place
         raise UserError(f"{str(path)!r} is no file.", "Choose another with --out.")
-    data = run.export()
+    data = exports.pack(run)
     try:
         write_atomically(path, data)
     except UserError as error:  # whose hint is about the home

@@ -30,7 +30,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sslviz import archives, files, settings
+from sslviz import files, settings
 from sslviz.errors import UserError
 from sslviz.files import read_json, write_atomically, write_json, writing
 from sslviz.runs import checkpoints
@@ -281,17 +281,6 @@ class Run:
                 return
             self.folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
-
-    def export(self) -> bytes:
-        """A zip of weights, spec, status, metrics and the command that repeats the run."""
-        members = [("command.txt", (self.spec.command + "\n").encode())]
-        members += [
-            (name, (self.folder / name).read_bytes())
-            for name in ("spec.json", "status.json", "note.json", "metrics.jsonl")
-            if (self.folder / name).is_file()
-        ]
-        members.append(("model.safetensors", self.weights().read_bytes()))
-        return archives.pack([(f"sslviz-{self.id}/{name}", data) for name, data in members])
 
     def _refuse_bundled(self, what: str) -> None:
         if self.bundled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime
 
 import streamlit as st
@@ -108,7 +109,7 @@ def _actions(run: Run, state: str) -> None:
             )
             st.download_button(
                 "Download",
-                run.export,
+                functools.partial(_packed, run),
                 f"sslviz-{run.id}.zip",
                 "application/zip",
                 icon=":material/download:",
@@ -128,6 +129,13 @@ def _actions(run: Run, state: str) -> None:
                 st.rerun()
         if st.button("Delete", icon=":material/delete:", key=f"delete_{run.id}"):
             _confirm(run)
+
+
+def _packed(run: Run) -> bytes:
+    """Called when somebody clicks: it takes torch, and time."""
+    from sslviz import export
+
+    return export.pack(run)
 
 
 @st.dialog("Delete this run?")

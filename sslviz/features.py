@@ -60,6 +60,23 @@ def extract(
     return {name: torch.cat(parts).numpy() for name, parts in found.items()}
 
 
+def glimpse(
+    network: Network, task: Task, images: Images, *, device: str = "cpu"
+) -> dict[str, NDArray[np.float32]]:
+    """Features of a few images as `extract` gives them, in one pass where that takes two: each batch is
+    normalised by its own statistics, which are those of all `images` where one batch holds them."""
+    encoder = copy.deepcopy(network.encoder).to(device).eval()
+    for module in encoder.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.train()
+    found: dict[str, list[Tensor]] = {name: [] for name in encoder.blocks}
+    with torch.inference_mode():
+        for x in _batches(task, images, device):
+            for name, maps in encoder.maps(x).items():
+                found[name].append(functional.normalize(pool(maps, GRID).flatten(1)).cpu())
+    return {name: torch.cat(parts).numpy() for name, parts in found.items()}
+
+
 def estimated(
     network: Network,
     task: Task,

@@ -78,8 +78,12 @@ class Network(nn.Module):
     def embed(self, views: Tensor) -> Tensor:
         """float (E, V, 3, h, w) → float (E, V, K, n, n): each view on its own, its map pooled to n × n."""
         count, several = views.shape[:2]
-        # An example is V views in memory, but the encoder must see them as one channels_last batch.
-        x = views.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        # An example is V views in memory, but the encoder must see them as one batch, laid out as
+        # its weights are.
+        first = next(parameter for parameter in self.encoder.parameters() if parameter.ndim == 4)
+        last = first.is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if last else torch.contiguous_format
+        x = views.flatten(0, 1).contiguous(memory_format=layout)
         pooled = pool(self.encoder(x), self.head.grid)
         return pooled.view(count, several, *pooled.shape[1:])
 

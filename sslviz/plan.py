@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 FLOOR = 0.01
 """Last learning rate of a run, as a share of its highest."""
+MEASURING = 0.045
+"""Share of a run's seconds that evaluations may take; a little under what is promised, 5 %."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,13 @@ class Plan:
     log_every: int = 10
     evaluate_every: int = 100
     """Steps between evaluations on a part of the held-out examples; the last evaluation is on all."""
+    glance: int = 500
+    """Held-out examples of an evaluation during the run."""
+    look_every: int = 1
+    """Evaluations between two looks at the features of labelled images, where there are any; the last
+    evaluation has one too."""
+    look: int = 400
+    """Labelled images of such a look."""
     label_smoothing: float = 0.0
     warmup: float = 0.1
     """Share of the run in which the learning rate rises."""
@@ -51,6 +60,24 @@ class Plan:
     def __post_init__(self) -> None:
         object.__setattr__(self, "replans", tuple((int(at), int(steps)) for at, steps in self.replans))
         object.__setattr__(self, "milestones", tuple(float(share) for share in self.milestones))
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations in all."""
+        return -(-self.steps // self.evaluate_every)
+
+    @property
+    def looks(self) -> int:
+        """Looks in all."""
+        return -(-self.evaluations // self.look_every)
+
+    def looks_at(self, step: int) -> bool:
+        """Whether the evaluation after `step` steps comes with a look."""
+        return step == self.steps or step // self.evaluate_every % self.look_every == 0
+
+    def looks_until(self, step: int) -> int:
+        """Looks up to and with the evaluation after `step` steps."""
+        return self.looks if step == self.steps else step // self.evaluate_every // self.look_every
 
     def progress(self, step: int) -> float:
         """How far through the run its step number `step` is, in [0, 1]; what the schedule is drawn over.

@@ -17,7 +17,7 @@ from sslviz.imagesets import ImageSet, NewImage
 from sslviz.runs import Run, Spec
 
 ROOT = Path(__file__).resolve().parents[1]
-FEW = "from sslviz.train import draws, loop; draws.HELDOUT = loop.GLANCE = 16; "
+FEW = "from sslviz.train import draws, planning; draws.HELDOUT = planning.GLANCE = 16; "
 """Evaluations on few examples, for runs whose accuracy nobody reads."""
 STARTED: list[subprocess.Popen[str]] = []
 

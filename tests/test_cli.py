@@ -31,7 +31,7 @@ SHORT = ["--size", "16", "--steps", "4", "--batch", "4", "--device", "cpu"]
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr("sslviz.train.draws.HELDOUT", 16)
-    monkeypatch.setattr("sslviz.train.loop.GLANCE", 16)
+    monkeypatch.setattr("sslviz.train.planning.GLANCE", 16)
     yield
     end_all()
 

@@ -17,7 +17,7 @@ from sslviz.worker import work_run
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> runs.Run:
     monkeypatch.setattr("sslviz.train.draws.HELDOUT", 16)
-    monkeypatch.setattr("sslviz.train.loop.GLANCE", 16)
+    monkeypatch.setattr("sslviz.train.planning.GLANCE", 16)
     made = make_run(make_set(), steps=2)
     work_run(made)
     return runs.open_run(made.workspace, made.id)

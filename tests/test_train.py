@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +17,7 @@ from torch import Generator, Tensor
 from sslviz.errors import UserError
 from sslviz.tasks import TASKS, Batch, Problem, Task, make_task
 from sslviz.tasks.base import Shared
-from sslviz.train import Metrics, Plan, Training, clock, draws, loop, make_plan, planning, seed_for
+from sslviz.train import Metrics, Plan, Training, clock, draws, loop, make_plan, measuring, planning, seed_for
 from sslviz.train.draws import rows_of_step
 
 SIDES = {"rotation": 16, "exemplar": 48, "jigsaw": 48, "location": 48}
@@ -82,7 +83,7 @@ def on_a_machine(
         step()
 
     def timed_evaluate(examples: int | None = None) -> tuple[float, float]:
-        share = 1.0 if examples is not None else len(training.heldout) / loop.GLANCE
+        share = 1.0 if examples is not None else len(training.heldout) / training.plan.glance
         timepiece.pass_(evaluation * share)
         return evaluate(examples)
 
@@ -93,7 +94,8 @@ def on_a_machine(
 
 def results(found: list[Metrics]) -> list[dict[str, Any]]:
     """Metrics without what depends on the clock."""
-    return [asdict(replace(metrics, seconds=0.0, views_per_second=0.0)) for metrics in found]
+    clock = {"seconds": 0.0, "views_per_second": 0.0, "evaluation_seconds": 0.0}
+    return [asdict(replace(metrics, **clock)) for metrics in found]
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -481,34 +483,115 @@ def test_a_machine_as_fast_as_expected_keeps_its_plan(timepiece: SimpleNamespace
     assert not training.plan.replans
 
 
+SPEED = measuring.Speed(
+    precision="fp32",
+    channels_last=True,
+    threads=1,
+    batch=32,
+    step=0.01,
+    evaluate=1e-4,
+    prepare=0.5,
+    look=1e-4,
+)
+
+
 def test_a_plan_is_measured_once_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     task, images = make_task("rotation"), pictures(20, 16)
-    measured: list[Training] = []
+    asked: list[Training] = []
 
-    def timed(training: Training) -> dict[str, float]:
-        measured.append(training)
-        return {"step": 0.02 if training.plan.precision == "bf16" else 0.01, "evaluate": 1e-4, "prepare": 0.5}
+    def timed(training: Training) -> measuring.Speed:
+        asked.append(training)
+        return SPEED
 
-    monkeypatch.setattr(planning, "_time", timed)
+    monkeypatch.setattr(measuring, "_fastest", lambda training, _: training.plan)
+    monkeypatch.setattr(measuring, "_speed", timed)
     monkeypatch.setattr(planning, "time", SimpleNamespace(perf_counter=lambda: 0.0))
     monkeypatch.setattr(planning, "HELDOUT", 2000)
     known: dict[str, Any] = {}
     first = make_plan(task, images, minutes=0.2, calibration=known)
     assert len(known) == 1
-    assert (first.seconds, first.precision) == (pytest.approx(12.0), "fp32")
-    # 12 s less the held-out examples being made (0.5 s), asked once in full (0.2 s) and five times in part.
-    assert first.steps == int((12.0 - 0.5 - 0.2 - 5 * 500 * 1e-4) / 0.01)
-    looked = len(measured)
+    assert first.seconds == pytest.approx(12.0)
+    # 12 s less the held-out examples being made (0.5 s), asked once in full (0.2 s) and five times in part,
+    # and the looks at the features.
+    evaluations = 0.5 + (2000 + 5 * first.glance) * 1e-4 + first.looks * first.look * 1e-4
+    assert first.steps == int((12.0 - evaluations) / 0.01)
     assert make_plan(task, images, minutes=0.2, calibration=known) == first
-    assert len(measured) == looked
+    assert len(asked) == 1
     next(iter(known.values()))["step"] *= 10
-    assert make_plan(task, images, minutes=0.2, calibration=known).steps == first.steps // 10
+    again = make_plan(task, images, minutes=0.2, calibration=known)
+    assert again.steps == first.steps // 10
+    assert len(asked) == 1
+    known[next(iter(known))] = {"step": 1.0}  # of another version
+    assert make_plan(task, images, minutes=0.2, calibration=known) == first
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("evaluate", [1e-6, 1e-4, 3e-4])
+@pytest.mark.parametrize("look", [1e-6, 1e-3, 5e-3])
+@pytest.mark.parametrize("minutes", [1.0, 3.0])
+def test_measuring_takes_a_twentieth_of_a_run_at_most(evaluate: float, look: float, minutes: float) -> None:
+    """Whatever an example costs: the last evaluation on 2,000, those before, and the looks, one of which is
+    at the network before training."""
+    speed = replace(SPEED, evaluate=evaluate, look=look)
+    found = planning._measuring(60 * minutes, speed)
+    plan = Plan(steps=600, batch=4, lr=1e-3, weight_decay=0.0, evaluate_every=100, **found)
+    assert plan.evaluations == planning.EVALUATIONS
+    evaluations = evaluate * (2000 + (plan.evaluations - 1) * plan.glance)
+    assert evaluations + look * (plan.looks + 1) * plan.look <= 0.05 * 60 * minutes
+    assert min(plan.glance, plan.look) >= planning.FEWEST
+
+
+def test_the_fastest_way_is_chosen_and_what_is_given_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which bf16, plain memory and half the threads are faster, each by a third."""
+
+    def seconds(_: Training, plan: Plan) -> float:
+        faster = (plan.precision == "bf16") + (not plan.channels_last) + (plan.threads == 2)
+        return float(0.75**faster)
+
+    monkeypatch.setattr(measuring, "_trial", seconds)
+    monkeypatch.setattr(measuring, "has_bf16", lambda _: True)
+    training = Training(make_task("rotation"), pictures(40, 16), plan(threads=4))
+    before = torch.get_num_threads()
+    try:
+        chosen = measuring._fastest(training, ())
+        assert (chosen.precision, chosen.channels_last, chosen.threads) == ("bf16", False, 2)
+        assert chosen.batch == 4  # a processor is full with any batch
+        training.adopt(plan(threads=4))
+        kept = measuring._fastest(training, ("precision", "threads"))
+        assert (kept.precision, kept.channels_last, kept.threads) == ("fp32", False, 4)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_batch_grows_until_the_device_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step takes a second for up to 16 rows, and as much more as there are more."""
+    monkeypatch.setattr(measuring, "_trial", lambda _, plan: max(1.0, plan.batch / 16))
+    monkeypatch.setattr(
+        measuring,
+        "_choices",
+        lambda _: iter([("batch", lambda best: [best.batch * size for size in (2, 4, 8, 16)])]),
+    )
+    training = Training(make_task("rotation"), pictures(40, 16), plan(batch=2))
+    assert measuring._fastest(training, ()).batch == 16
+    assert measuring._fastest(training, ("batch",)).batch == 2
+
+
+def test_a_larger_batch_has_a_higher_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, images = make_task("rotation"), pictures(20, 16)
+    monkeypatch.setattr(planning, "measured", lambda *_: replace(SPEED, batch=128))
+    lr = make_plan(task, images, steps=1).lr
+    assert make_plan(task, images, minutes=0.1).lr == pytest.approx(2 * lr)
+    assert make_plan(task, images, minutes=0.1, lr=0.5).lr == 0.5
 
 
 def test_what_is_measured_is_plausible() -> None:
-    found = planning._time(Training(make_task("rotation"), pictures(3, 16), plan(steps=10**9)))
-    assert set(found) == {"step", "evaluate", "prepare"}
-    assert all(0 < seconds < 60 for seconds in found.values())
+    known: dict[str, Any] = {}
+    before = torch.get_num_threads()
+    task, images = make_task("rotation"), pictures(3, 16)
+    found = measuring.measured(task, images, plan(steps=1), (), "small", "cpu", known)
+    torch.set_num_threads(before)
+    assert all(0 < seconds < 60 for seconds in (found.step, found.evaluate, found.prepare, found.look))
+    assert json.loads(json.dumps(list(known.values()))) == [asdict(found)]
 
 
 def test_generators_differ_by_purpose_and_step() -> None:

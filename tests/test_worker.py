@@ -29,7 +29,7 @@ from sslviz.worker import training as glue
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("sslviz.train.draws.HELDOUT", 16)
-    monkeypatch.setattr("sslviz.train.loop.GLANCE", 16)
+    monkeypatch.setattr("sslviz.train.planning.GLANCE", 16)
     yield
     end_all()
 

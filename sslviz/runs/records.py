@@ -143,6 +143,17 @@ class Status:
     heldout_accuracy: float | None = None
     heldout_loss: float | None = None
     views_per_second: float | None = None
+    knn_accuracy: float | None = None
+    """Share of labelled images whose label their neighbours tell, by the features of the best block."""
+    knn_untrained: float | None = None
+    """The same of the network before it was trained."""
+    knn_pixels: float | None = None
+    knn_chance: float | None = None
+    """Of always saying the commonest label."""
+    evaluation_seconds: Annotated[float, Field(ge=0)] = 0.0
+    """Of `seconds`, those spent on measuring and not on steps."""
+    memory_bytes: Count | None = None
+    """Of the device; on a processor, of the whole process."""
     classes: Classes | None = None
     chance: Annotated[float, Field(gt=0, le=1)] | None = None
     device: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from sslviz.plan import Plan
+from sslviz.plan import MEASURING, Plan
 
 
 class Clock:
@@ -17,6 +17,7 @@ class Clock:
         self.logged = self.began
         self.each: float | None = None
         self.evaluated, self.evaluations = 0.0, 0
+        self.looked, self.looks = 0.0, 0
 
     def seconds(self) -> float:
         return self.before + time.perf_counter() - self.began
@@ -40,6 +41,12 @@ class Clock:
         self.evaluated += seconds
         self.evaluations += 1
 
+    def looking(self, seconds: float) -> None:
+        """So many seconds, just past, somebody looked at the features."""
+        self.pause(seconds)
+        self.looked += seconds
+        self.looks += 1
+
     def step_seconds(self, step: int, steps: int, least: float) -> float | None:
         """Seconds of one of `steps` steps, from the last `least` seconds or more and, half as much, those
         before; None while there is nothing new to say. A run that may be over within `least` is looked at
@@ -53,10 +60,11 @@ class Clock:
         self.each = lately if self.each is None else (2.0 * lately + self.each) / 3.0
         return self.each
 
-    def to_evaluate(self, plan: Plan, step: int, full: float) -> float:
-        """Seconds that the evaluations ahead will take, the last of which takes `full` times as long."""
+    def to_evaluate(self, plan: Plan, step: int, heldout: int) -> float:
+        """Seconds that the evaluations ahead will take, the last of which is on all `heldout` examples."""
         if not self.evaluations:
-            return 0.03 * (plan.seconds or 0.0)
+            return MEASURING * (plan.seconds or 0.0)
         glance = self.evaluated / self.evaluations
-        ahead = (plan.steps - 1) // plan.evaluate_every - step // plan.evaluate_every
-        return glance * (ahead + full)
+        ahead = plan.evaluations - 1 - step // plan.evaluate_every
+        look = self.looked / max(1, self.looks)
+        return glance * (ahead + heldout / plan.glance) + look * (plan.looks - plan.looks_until(step))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -60,15 +61,17 @@ def _order(count: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(count, generator=seed_for(seed, "order", epoch))
 
 
-def held_out(problem: Problem, rows: Tensor, seed: int) -> Batch:
+def held_out(problem: Problem, rows: Tensor, seed: int, between: Callable[[], None] = lambda: None) -> Batch:
     """At least `HELDOUT` examples of `rows`, from a generator that training never uses: the same examples
-    however often they are made."""
+    however often they are made. `between` is called now and then."""
     generator = seed_for(seed, "heldout")
     made: list[Batch] = []
     while sum(map(len, made)) < HELDOUT:
         # A few images are asked about again and again, many at a time.
         rounds = range(0, PART, len(rows))
         order = torch.cat([torch.randperm(len(rows), generator=generator) for _ in rounds])[:HELDOUT]
-        made += [problem.make(rows[part], generator) for part in torch.split(order, PART)]
+        for part in torch.split(order, PART):
+            between()
+            made.append(problem.make(rows[part], generator))
     names = Batch.__dataclass_fields__
     return Batch(**{name: torch.cat([getattr(batch, name) for batch in made]) for name in names})

@@ -15,14 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sslviz.errors import UserError
-from sslviz.model import AssemblyHead, build
+from sslviz.model import AssemblyHead, Network, build
 from sslviz.plan import Plan
 from sslviz.tasks.base import Batch, Task
 from sslviz.train.clock import Clock
 from sslviz.train.draws import Images, bind, held_out, rows_of_step, seed_for
 
-GLANCE = 500
-"""Examples of an evaluation during the run; the last one is on all."""
 ASSEMBLED = 2**16
 """Most arrangements that an evaluation tries at once: 64 MB of them."""
 SLOWER = 1.1
@@ -45,6 +43,13 @@ class Metrics:
     learning_rate: float
     note: str = ""
     """A sentence where something out of the ordinary happened."""
+    evaluation_seconds: float = 0.0
+    """Of `seconds`, those spent on evaluations, of whatever kind."""
+    knn_accuracy: float | None = None
+    """Share of labelled images whose label their neighbours tell, by the features of the best block; see
+    `Training.look`."""
+    knn_block: str | None = None
+    """The name of that block."""
 
 
 class Training:
@@ -68,31 +73,42 @@ class Training:
         behind them: with the same seed the same images are held out, and the draws go on where they ended.
         Raises `UserError` where the images do not suffice for the task."""
         self.task = task
-        self.plan = plan
         self.seed = seed
         self.since = since
         self.device = torch.device(device)
         self.problem = bind(task, images, seed, self.device)
         self.train_rows, self.heldout_rows = self.problem.split(seed_for(seed, "split"))
+        self.model = model
         first = self.problem.make(self.train_rows[:1], seed_for(seed, "shape"))
-        self.network = build(
-            model, task.views, self.problem.classes, first.views.shape[-1], seed, task.places
-        )
+        self.view = first.views.shape[-1]
+        self.network = self.fresh_network()
         if start is not None:
             own = self.network.state_dict()
             fitting = {k: v for k, v in start.items() if k in own and own[k].shape == v.shape}
             self.network.load_state_dict(own | fitting)
         if isinstance(self.network.head, AssemblyHead):
             self.network.head.arrangements.copy_(self.problem.arrangements)
-        layout = torch.channels_last if plan.channels_last else torch.contiguous_format
-        self.network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
-        self.optimizer = _optimizer(self.network, plan, self.device)
+        self.adopt(plan)
         self.step = 0
         self.views_seen = 0
         self.seconds = 0.0
+        self.evaluation_seconds = 0.0
         self._clock: Clock | None = None
         self._reset_sums()
         self._forward = torch.compile(self.network) if plan.compile else self.network
+
+    def adopt(self, plan: Plan) -> None:
+        """Go by `plan` from here, with an optimiser that has seen nothing."""
+        self.plan = plan
+        layout = torch.channels_last if plan.channels_last else torch.contiguous_format
+        self.network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
+        self.optimizer = _optimizer(self.network, plan, self.device)
+
+    def fresh_network(self) -> Network:
+        """The network with the weights that the seed gives it, before any training; on the CPU."""
+        return build(
+            self.model, self.task.views, self.problem.classes, self.view, self.seed, self.task.places
+        )
 
     @property
     def chance(self) -> float:
@@ -107,7 +123,7 @@ class Training:
     @functools.cached_property
     def heldout(self) -> Batch:
         """The examples that `evaluate` asks about, at least 2,000."""
-        return held_out(self.problem, self.heldout_rows, self.seed)
+        return held_out(self.problem, self.heldout_rows, self.seed, self.between)
 
     def run(self) -> Iterator[Metrics]:
         """Train from where the run stands to the end of its plan.
@@ -129,20 +145,36 @@ class Training:
                 continue
             metrics = self._metrics(clock, rate)
             if look:
-                began = time.perf_counter()
-                assert len(self.heldout)  # made on first use, which is no part of what evaluating costs
-                clock.pause(time.perf_counter() - began)
-                began = time.perf_counter()
-                loss, accuracy = self.evaluate(None if last else GLANCE)
-                clock.evaluating(time.perf_counter() - began)
-                metrics = replace(metrics, heldout_loss=loss, heldout_accuracy=accuracy)
+                metrics = self._evaluated(metrics, clock)
             elif note := self._replan(clock):
                 metrics = replace(metrics, note=note)
             self.seconds = clock.seconds()
-            yield replace(metrics, seconds=self.seconds)
+            yield replace(metrics, seconds=self.seconds, evaluation_seconds=self.evaluation_seconds)
 
     def between(self) -> None:
         """Called between the batches of an evaluation, for those who have to say that they are at work."""
+
+    def look(self) -> Mapping[str, Any]:
+        """Called at some of the evaluations, as the plan says, for those who know the images' labels:
+        figures of the features, by their names in `Metrics`."""
+        return {}
+
+    def _evaluated(self, metrics: Metrics, clock: Clock) -> Metrics:
+        """`metrics` with the held-out figures, and what `look` finds."""
+        last = self.step == self.plan.steps
+        began = time.perf_counter()
+        assert len(self.heldout)  # made on first use, which is no part of what evaluating costs
+        clock.pause(time.perf_counter() - began)
+        began = time.perf_counter()
+        loss, accuracy = self.evaluate(None if last else self.plan.glance)
+        metrics = replace(metrics, heldout_loss=loss, heldout_accuracy=accuracy)
+        evaluated = time.perf_counter()
+        clock.evaluating(evaluated - began)
+        if self.plan.looks_at(self.step):
+            metrics = replace(metrics, **self.look())
+            clock.looking(time.perf_counter() - evaluated)
+        self.evaluation_seconds += time.perf_counter() - began
+        return metrics
 
     def train_step(self) -> None:
         """One step; its figures stay on the device until they are asked for."""
@@ -198,7 +230,14 @@ class Training:
         found = {f"network.{k}": v.detach().clone() for k, v in self.network.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             found |= {f"optimizer.{index}.{name}": value.detach().clone() for name, value in moments.items()}
-        sums = [self.step, self.seconds, self._answers, self._views, self._batches]
+        sums = [
+            self.step,
+            self.seconds,
+            self._answers,
+            self._views,
+            self._batches,
+            self.evaluation_seconds,
+        ]
         found["progress"] = torch.tensor(sums, dtype=torch.float64)
         found["loss"], found["right"] = self._loss.clone(), self._right.clone()
         found["replans"] = torch.tensor(self.plan.replans, dtype=torch.int64).reshape(-1, 2)
@@ -221,7 +260,8 @@ class Training:
                 moments.setdefault(int(index), {})[name] = _as_laid_out(value, parameters[int(index)])
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        step, self.seconds, answers, _, batches = state["progress"].tolist()
+        step, self.seconds, answers, _, batches, *measuring = state["progress"].tolist()
+        self.evaluation_seconds = sum(measuring)  # which earlier versions did not keep
         self.step, self._answers, self._batches = int(step), int(answers), int(batches)
         self._views = 0  # of this sitting, as the time that they are divided by is
         self._loss, self._right = state["loss"].to(self.device), state["right"].to(self.device)
@@ -271,7 +311,7 @@ class Training:
         each = clock.step_seconds(self.step, plan.steps, least=max(2.0, 0.06 * plan.seconds))
         if each is None:
             return ""
-        left = plan.seconds - clock.seconds() - clock.to_evaluate(plan, self.step, len(self.heldout) / GLANCE)
+        left = plan.seconds - clock.seconds() - clock.to_evaluate(plan, self.step, len(self.heldout))
         fits = self.step + max(1, int(left / each))
         needed = (plan.steps - self.step) * each
         slower = needed > SLOWER * left and needed - left > 0.02 * plan.seconds

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -17,11 +18,14 @@ from safetensors.torch import save
 
 from sslviz.errors import UserError
 from sslviz.files import writing
+from sslviz.model import Network
 from sslviz.options import make_task
 from sslviz.plan import Plan
 from sslviz.runs import Run, Status, checkpoints, open_run
-from sslviz.train import Metrics, Training, seed_for
+from sslviz.train import Metrics, Training
 from sslviz.worker.beginning import open_images, plan_for, plan_of, saved_state, start_weights
+from sslviz.worker.looking import Looker
+from sslviz.worker.memory import memory_bytes
 from sslviz.worker.waiting import Cancelled, Report, Stop, hold_device, resolve_device
 
 CHECKPOINT_SECONDS = 10.0
@@ -102,6 +106,9 @@ class _Followed(Training):
 
     stop: Stop
     diary: _Diary
+    looker: Looker
+    untrained: Network | None
+    """The network before training, until it has been looked at."""
 
     def train_step(self) -> None:
         if self.stop():
@@ -111,6 +118,16 @@ class _Followed(Training):
 
     def between(self) -> None:
         self.diary.say_how_it_stands()
+
+    def look(self) -> dict[str, Any]:
+        if not self.looker.able:
+            return {}
+        if self.untrained is not None:
+            self.diary.figures |= self.looker.find_without(self.untrained, self.task)
+            self.untrained = None
+            self.diary.say_how_it_stands()
+        block, share = self.looker.find(self.network, self.task)
+        return {"knn_accuracy": share, "knn_block": block}
 
 
 class _Diary:
@@ -147,13 +164,18 @@ class _Diary:
         if at_once or time.monotonic() - self.told > STATUS_SECONDS:
             # Of one or two steps the speed would be a matter of chance.
             figures = self.figures if self.fresh else self.now()
-            self.tell(self.run.set_status(**figures))
+            memory = memory_bytes(self.training.device)
+            self.tell(self.run.set_status(**figures | {"memory_bytes": memory}))
             self.told, self.fresh = time.monotonic(), False
 
     def now(self) -> dict[str, Any]:
         """The figures of the last metrics, save those that are known of every step."""
         training, speed = self.training, self.training.views_per_second
-        figures = self.figures | {"step": training.step, "seconds": training.seconds}
+        figures = self.figures | {
+            "step": training.step,
+            "seconds": training.seconds,
+            "evaluation_seconds": training.evaluation_seconds,
+        }
         return figures | ({} if speed is None else {"views_per_second": speed})
 
 
@@ -197,14 +219,18 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
     message = "Training."
     if spec.plan is None and spec.steps is None and spec.like is None:
         tell(run.set_status(message="Measuring how fast this machine is."))
-    plan = plan_for(run, task, squares, device, halve=halve)
+    with _alive(run):
+        plan = plan_for(run, task, squares, device, halve=halve)
     if halve:
         message = f"Training with half the batch, {plan.batch}: memory did not suffice for more."
     start, since = (None, spec.since) if saved else start_weights(run)
-    training = _Followed(
-        task, squares, plan, model=spec.model, seed=spec.seed, device=device, start=start, since=since
-    )
+    with _alive(run):
+        training = _Followed(
+            task, squares, plan, model=spec.model, seed=spec.seed, device=device, start=start, since=since
+        )
     training.stop = stop
+    training.looker = Looker(images, squares, plan.look, spec.seed, device)
+    training.untrained = training.fresh_network() if training.looker.able else None
     run.keep_metrics(saved[0] if saved else -1)
     if halve:  # what the whole batch had reached would be taken for a later state of this
         shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
@@ -217,7 +243,7 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
         count=len(images),
         labels=len(images.label_counts()),
         side=squares.shape[-1],
-        view=_view_size(training),
+        view=training.view,
         classes=training.problem.classes,
         since=since,
     )
@@ -247,6 +273,28 @@ def _preparing(run: Run) -> Callable[[int, int], None]:
     return report
 
 
+@contextlib.contextmanager
+def _alive(run: Run) -> Iterator[None]:
+    """Say once a second that the process is at work, through what takes long and reports nothing.
+
+    Within it nobody else may write the status.
+    """
+    over = threading.Event()
+
+    def say() -> None:
+        while not over.wait(STATUS_SECONDS):
+            with contextlib.suppress(OSError, UserError):
+                run.set_status()
+
+    thread = threading.Thread(target=say, name="alive", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 def _follow(diary: _Diary) -> dict[str, Any]:
     """Run the loop and write down what it yields."""
     training = diary.training
@@ -262,12 +310,6 @@ def _follow(diary: _Diary) -> dict[str, Any]:
     return {"state": "done", "message": "Done.", "steps": training.plan.steps, **diary.figures}
 
 
-def _view_size(training: Training) -> int:
-    """Side of a view in pixels."""
-    batch = training.problem.make(training.train_rows[:1], seed_for(training.seed, "shape"))
-    return batch.views.shape[-1]
-
-
 def _figures(metrics: Metrics) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "step": metrics.step,
@@ -275,9 +317,12 @@ def _figures(metrics: Metrics) -> dict[str, Any]:
         "loss": metrics.loss,
         "train_accuracy": metrics.accuracy,
         "views_per_second": metrics.views_per_second,
+        "evaluation_seconds": metrics.evaluation_seconds,
     }
     if metrics.heldout_accuracy is not None:
         figures |= {"heldout_accuracy": metrics.heldout_accuracy, "heldout_loss": metrics.heldout_loss}
+    if metrics.knn_accuracy is not None:
+        figures["knn_accuracy"] = metrics.knn_accuracy
     return figures
 
 

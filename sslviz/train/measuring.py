@@ -1,0 +1,198 @@
+"""How fast a machine trains, and with what it is fastest: a measurement of a few seconds, kept for later."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import torch
+
+from sslviz.features import glimpse
+from sslviz.plan import Plan
+from sslviz.tasks.base import Task
+from sslviz.train.draws import HELDOUT, Images, seed_for
+from sslviz.train.loop import Training
+
+TRIAL_SECONDS = 0.3
+"""Of steps, to compare two ways; three steps at least."""
+MEASURE_SECONDS = 1.0
+"""Of steps, in the way that was chosen."""
+LARGER_BATCHES = 16
+"""By what factor a batch may grow to fill a GPU."""
+WORTH = 1.4
+"""What twice the batch must bring in speed: with less it only means fewer steps."""
+EXAMPLES = 64
+"""Examples and images that evaluations are timed on."""
+
+Calibration = dict[str, Any]
+"""Measurements by what they are of; fit for JSON."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What was measured. Times in seconds."""
+
+    precision: str
+    channels_last: bool
+    threads: int
+    batch: int
+    step: float
+    """Of one step."""
+    evaluate: float
+    """Of evaluating one example."""
+    prepare: float
+    """Of making all held-out examples."""
+    look: float
+    """Of the features of one whole image."""
+
+
+def measured(
+    task: Task,
+    images: Images,
+    plan: Plan,
+    given: Sequence[str],
+    model: str,
+    device: str,
+    calibration: Calibration,
+) -> Speed:
+    """The speed of this machine on a run, in the fastest way it can be trained: precision, memory format,
+    threads and, on a GPU that a step does not fill, batch, save those that `given` names, which stay as in
+    `plan`. Looked up in `calibration` where it was measured before, and added to it where not."""
+    count, side = len(images), images.shape[-1]
+    settled = {name: getattr(plan, name) for name in ("batch", "threads", *given)}
+    what = [platform.node(), device, task, task.answers(count), model, side, settled, torch.__version__]
+    key = " | ".join(map(str, what))
+    try:
+        return Speed(**{field.name: calibration[key][field.name] for field in fields(Speed)})
+    except (KeyError, TypeError):
+        pass
+    training = Training(task, images, replace(plan, steps=10**9), model=model, device=device)
+    training.plan = _fastest(training, given)
+    calibration[key] = asdict(found := _speed(training))
+    return found
+
+
+def _fastest(training: Training, given: Sequence[str]) -> Plan:
+    """The plan with everything that is not `given` as is fastest, one thing after another."""
+    best, quickest = training.plan, _trial(training, training.plan)
+    for name, others in _choices(training):
+        if name in given:
+            continue
+        for other in others(best):
+            changed = replace(best, **{name: other})
+            seconds = _trial(training, changed)
+            gain = quickest / seconds
+            if name == "batch":
+                gain *= changed.batch / best.batch / WORTH
+            if gain <= 1.0:
+                break
+            best, quickest = changed, seconds
+    _adopt(training, best)
+    return best
+
+
+def _choices(training: Training) -> Iterator[tuple[str, Callable[[Plan], list[Any]]]]:
+    """What can be chosen, and what else there is to choose, the likeliest first."""
+    device = training.device.type
+    if has_bf16(training.device):
+        yield "precision", lambda best: ["fp32" if best.precision == "bf16" else "bf16"]
+    yield "channels_last", lambda best: [not best.channels_last]
+    if device == "cpu":
+        yield "threads", lambda best: [best.threads // 2] if best.threads > 1 else []
+    else:
+        rows = len(training.train_rows)
+        sizes = [2**power for power in range(1, LARGER_BATCHES.bit_length())]
+        yield "batch", lambda best: [best.batch * size for size in sizes if best.batch * size <= rows // 8]
+
+
+def _trial(training: Training, plan: Plan) -> float:
+    """Seconds of a step with this plan."""
+    _adopt(training, plan)
+    return _step_seconds(training, TRIAL_SECONDS)
+
+
+def _adopt(training: Training, plan: Plan) -> None:
+    training.adopt(plan)
+    if training.device.type == "cpu":
+        torch.set_num_threads(plan.threads)
+
+
+def _step_seconds(training: Training, least: float) -> float:
+    """Median seconds of a step, over `least` seconds and three steps or more."""
+    for _ in range(2):  # the first steps choose kernels and fill caches
+        training.train_step()
+    wait(training.device)
+    began = time.perf_counter()
+    taken: list[float] = []
+    while len(taken) < 3 or (time.perf_counter() - began < least and len(taken) < 200):
+        before = time.perf_counter()
+        training.train_step()
+        wait(training.device)
+        taken.append(time.perf_counter() - before)
+    return sorted(taken)[len(taken) // 2]
+
+
+def _speed(training: Training) -> Speed:
+    """What a run as `training` stands will take."""
+    plan, device = training.plan, training.device
+    before = training.views_seen, training.step
+    step = _step_seconds(training, MEASURE_SECONDS)
+    # A view without its backward pass costs about a third.
+    view = step / ((training.views_seen - before[0]) / (training.step - before[1])) / 3
+    rows = training.heldout_rows.repeat(-(-EXAMPLES // len(training.heldout_rows)))[:EXAMPLES]
+    made = len(training.problem.make(rows, seed_for(0, "time")))
+    prepare = _least(lambda: training.problem.make(rows, seed_for(0, "time")), device) * HELDOUT / made
+    some = training.problem.images[:EXAMPLES]
+    look = _least(lambda: glimpse(training.network, training.task, some), device) / len(some)
+    return Speed(
+        plan.precision,
+        plan.channels_last,
+        plan.threads,
+        plan.batch,
+        step,
+        view * training.task.views,
+        prepare,
+        look,
+    )
+
+
+def _least(work: Callable[[], object], device: torch.device, times: int = 3) -> float:
+    """Seconds of `work`: the least of a few, since the first fills caches and any may be interrupted."""
+    taken = []
+    for _ in range(times):
+        before = time.perf_counter()
+        work()
+        wait(device)
+        taken.append(time.perf_counter() - before)
+    return min(taken)
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def usable_threads() -> int:
+    """As many as torch took itself, which heeds OMP_NUM_THREADS, but none for a core we may not use."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, min(torch.get_num_threads(), len(os.sched_getaffinity(0))))
+    return torch.get_num_threads()
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the processor multiplies bfloat16 itself; elsewhere it is emulated and slow."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        try:
+            return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        except AttributeError:  # private, so it may go
+            return False
+    return False

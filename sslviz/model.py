@@ -31,10 +31,16 @@ class Encoder(nn.Module):
     """
 
     def __init__(
-        self, blocks: Mapping[str, nn.Module], channels: int, stem: Mapping[str, nn.Module] | None = None
+        self,
+        blocks: Mapping[str, nn.Module],
+        channels: int,
+        stem: Mapping[str, nn.Module] | None = None,
+        grid: int = 2,
     ) -> None:
+        """`grid`: a task with one view is answered from the means over grid × grid parts of the last map."""
         super().__init__()
         self.channels = channels
+        self.grid = grid
         self._stem = tuple(stem or {})
         self._blocks = tuple(blocks)
         for name, module in {**(stem or {}), **blocks}.items():
@@ -69,7 +75,7 @@ class Network(nn.Module):
         self.views = views
         self.head: Head | AssemblyHead | JointHead
         if views == 1:
-            self.head = Head(encoder.channels, classes)
+            self.head = Head(encoder.channels, classes, encoder.grid)
         elif places:
             self.head = AssemblyHead(encoder.channels, views, classes, places)
         else:
@@ -115,14 +121,14 @@ class Norm(nn.BatchNorm1d):
 
 class Head(nn.Module):
     """For tasks with one view: one linear layer over a coarse grid of the map, since where things are in a
-    picture tells which way up it is."""
+    picture tells which way up it is. With a grid of 1 it is the plain classifier over the map's mean."""
 
-    grid = 2
-
-    def __init__(self, channels: int, classes: int) -> None:
+    def __init__(self, channels: int, classes: int, grid: int) -> None:
         super().__init__()
-        self.norm = Norm(channels * self.grid**2)  # thousands of classes are told apart sooner
-        self.classify = nn.Linear(channels * self.grid**2, classes)
+        self.grid = grid
+        # Thousands of classes are told apart sooner.
+        self.norm = Norm(channels * grid**2) if grid > 1 else nn.Identity()
+        self.classify = nn.Linear(channels * grid**2, classes)
 
     def forward(self, embedded: Tensor) -> Tensor:
         """float (E, 1, K, n, n) → logits, float (E, C)."""
@@ -261,7 +267,8 @@ def small(view_size: int, views: int) -> Encoder:
 
 
 def nin(view_size: int, views: int) -> Encoder:  # noqa: ARG001
-    """RotNet's Network-in-Network, four blocks (Gidaris et al. 2018, the authors' CIFAR-10 network)."""
+    """RotNet's Network-in-Network, four blocks (Gidaris et al. 2018, the authors' CIFAR-10 network), whose
+    classifier reads the mean over the whole of the last map."""
     return Encoder(
         {
             "conv1": nn.Sequential(
@@ -274,6 +281,7 @@ def nin(view_size: int, views: int) -> Encoder:  # noqa: ARG001
             "conv4": nn.Sequential(_conv(192, 192), _conv(192, 192, 1), _conv(192, 192, 1)),
         },
         192,
+        grid=1,
     )
 
 

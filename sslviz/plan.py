@@ -49,6 +49,9 @@ class Plan:
     milestones: Sequence[float] = ()
     """Shares of the run, ascending, so that a longer or shorter run falls at the same places."""
     gamma: float = 0.1
+    held_out_from: int | None = None
+    """Image from which on all are held out and none before, where a set is divided already; by default a
+    fifth is drawn from the seed."""
     reuse: int = 1
     """Examples made of the views of one row, where a task has such (`Problem.make_shared`)."""
     compile: bool = False

@@ -95,6 +95,20 @@ def test_resnet18_has_the_names_of_torchvision() -> None:
     assert {k for k in ours if few[k] != ours[k]} == {"conv1.weight"}
 
 
+def test_nin_answers_as_published() -> None:
+    """Parameters counted by hand, from the authors' list of layers; the map's mean, then a linear layer."""
+    convolutions = [(3, 192, 5), (192, 160, 1), (160, 96, 1), (96, 192, 5), *[(192, 192, 1)] * 2]
+    convolutions += [(192, 192, 3), *[(192, 192, 1)] * 2] * 2
+    weights = sum(inputs * outputs * side**2 + 2 * outputs for inputs, outputs, side in convolutions)
+    network = build("nin", 1, 4, 32, seed=0).eval()
+    assert sum(p.numel() for p in network.parameters()) == weights + 192 * 4 + 4 == 1_411_140
+    x = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        mean = network.encoder(x).mean((2, 3))
+        expected = mean @ network.head.classify.weight.T + network.head.classify.bias
+        torch.testing.assert_close(network(x[:, None]), expected)
+
+
 def test_nin_is_the_published_one() -> None:
     encoder = build("nin", 1, 4, 32, seed=0).encoder.eval()
     with torch.inference_mode():

@@ -24,6 +24,19 @@ def test_the_rate_rises_and_falls_over_the_run() -> None:
     assert rates[110] == pytest.approx(0.0505, rel=1e-3)  # the middle of the fall
 
 
+def test_a_rate_that_falls_in_steps_falls_where_the_paper_says() -> None:
+    """RotNet: 0.1, 0.02, 0.004 and 0.0008, from epochs 60, 120 and 160 of 200; 100 steps an epoch."""
+    published = Plan(
+        20_000, 128, 0.1, 5e-4, warmup=0.0, schedule="steps", milestones=(0.3, 0.6, 0.8), gamma=0.2
+    )
+    for epoch, rate in ((0, 0.1), (59, 0.1), (60, 0.02), (119, 0.02), (120, 0.004), (160, 8e-4), (199, 8e-4)):
+        assert published.learning_rate(100 * epoch) == pytest.approx(rate)
+        assert published.learning_rate(100 * epoch + 99) == pytest.approx(rate)
+    shorter = published.replanned(3_000, 6_000)  # half of what is done, and the falls move with the rest
+    assert [round(shorter.learning_rate(step), 5) for step in (3_529, 3_530)] == [0.1, 0.02]
+    assert Plan(**json.loads(json.dumps(asdict(published)))) == published
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3, 10])
 def test_short_runs_have_a_rate(steps: int) -> None:
     assert all(0 < plan(steps).learning_rate(step) <= 0.1 for step in range(steps))

@@ -108,3 +108,24 @@ def test_flipping_after_mixes_left_and_right() -> None:
     # Upright and upside down keep their answer; each of the four sideways views has two.
     assert sorted(map(sorted, seen.values())) == [[0]] * 2 + [[1, 3]] * 4 + [[2]] * 2
     assert not batch.mirror.any()
+
+
+def test_padding_shifts_the_whole_image_and_shows_black() -> None:
+    """Each view is the padded image, cut where its box says; the box is what lies within the image."""
+    images = torch.randint(1, 256, (1, 3, 16, 16), generator=generator(), dtype=torch.uint8)
+    problem = Rotation(smallest_crop=1.0, mirror=False, padding=4).bind(images, generator())
+    batch = problem.make(torch.zeros(300, dtype=torch.int64), generator())
+    framed = torch.nn.functional.pad(images[0], (4, 4, 4, 4))
+    seen = set()
+    for view, box in zip(batch.views[::4, 0], batch.boxes[::4, 0] * 16, strict=True):
+        found = [
+            (top, left)
+            for top in range(9)
+            for left in range(9)
+            if torch.equal(framed[:, top : top + 16, left : left + 16], view)
+        ]
+        assert len(found) == 1
+        (top, left), x0, y0 = found[0], max(0, found[0][1] - 4), max(0, found[0][0] - 4)
+        assert box.tolist() == [x0, y0, min(16, left + 12), min(16, top + 12)]
+        seen.add(found[0])
+    assert {top for top, _ in seen} == {left for _, left in seen} == set(range(9))

@@ -609,3 +609,51 @@ def test_generators_differ_by_purpose_and_step() -> None:
 def test_values_that_make_no_sense_are_sentences(wrong: dict[str, Any]) -> None:
     with pytest.raises(UserError):
         make_plan(make_task("rotation"), pictures(4, 16), **{"steps": 5, **wrong})
+
+
+def test_sgd_is_the_textbooks_and_resumes_exactly() -> None:
+    """Against Nesterov's momentum written out (Sutskever et al. 2013, in the form that torch documents)."""
+    task, images = make_task("rotation", {"smallest_crop": 1.0}), pictures(8, 16)
+    slow = plan(optimizer="sgd", lr=0.05, weight_decay=0.01, schedule="steps", warmup=0.0, steps=4)
+    one, other = Training(task, images, slow), Training(task, images, slow)
+    weights = {name: p.detach().clone() for name, p in other.network.named_parameters()}
+    speed = {name: torch.zeros_like(value) for name, value in weights.items()}
+    kept: dict[str, Tensor] = {}
+    for _ in range(3):
+        one.train_step()
+        # The gradient, from a step of a copy at rate nought that keeps no momentum.
+        still = replace(slow, lr=1e-12, momentum=0.0, weight_decay=0.0, gamma=1.0)
+        other.adopt(still)
+        for name, p in other.network.named_parameters():
+            p.data.copy_(weights[name])
+        hooks = [
+            p.register_post_accumulate_grad_hook(lambda p, name=name: kept.__setitem__(name, p.grad.clone()))
+            for name, p in other.network.named_parameters()
+        ]
+        other.train_step()
+        for hook in hooks:
+            hook.remove()
+        for name, value in weights.items():
+            pull = kept[name] + 0.01 * value
+            speed[name] = 0.9 * speed[name] + pull
+            weights[name] = value - 0.05 * (pull + 0.9 * speed[name])
+    for name, p in one.network.named_parameters():
+        torch.testing.assert_close(p.detach(), weights[name], rtol=1e-3, atol=2e-5)
+
+    whole = results([*Training(task, images, replace(slow, steps=9)).run()])
+    first = Training(task, images, replace(slow, steps=9))
+    metrics = first.run()
+    begun = [next(metrics), next(metrics), next(metrics)]
+    second = Training(task, images, replace(slow, steps=9))
+    second.load_state({name: value.contiguous() for name, value in first.state().items()})
+    assert results([*begun, *second.run()]) == whole
+
+
+def test_a_set_that_is_divided_already_stays_so() -> None:
+    task, images = make_task("rotation"), pictures(10, 16)
+    training = Training(task, images, plan(held_out_from=7))
+    assert training.train_rows.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert set(training.heldout.source.tolist()) == {7, 8, 9}
+    for wrong in (0, 10, 11):
+        with pytest.raises(UserError, match="holds out the images after the first"):
+            Training(task, images, plan(held_out_from=wrong))

@@ -68,6 +68,8 @@ class Spec:
     """Steps that those weights have behind them, over all the runs before."""
     title: str = ""
     note: str = ""
+    origin: str = ""
+    """The command that made it, where that was not `sslviz train`."""
     plan: dict[str, Any] | None = None
     """`dataclasses.asdict` of the plan, once fixed."""
     replans: list[dict[str, Any]] = field(default_factory=list)
@@ -86,6 +88,8 @@ class Spec:
 
         What it could take over from another run is written out, defaults too: they may not be that run's.
         """
+        if self.origin:
+            return self.origin
         inherits = self.like is not None or self.start is not None
         words = ["sslviz", "train", self.task, "--images", self.images]
         if self.like is not None:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional
 
 from sslviz.tasks.base import Batch, Problem, Task
 from sslviz.tasks.options import option
@@ -33,6 +34,11 @@ class Rotation(Task):
     whole image, resampled to one size. 1 shows the whole image every time.
     Paper: a crop of random place after 4 pixels of padding (CIFAR-10), a crop of random size and place
     (ImageNet), from the authors' code."""
+
+    padding: int = option(0, low=0, high=64)
+    """Black pixels put around the image before the crop is cut, so that with whole crops the image is shifted
+    by up to as many. A view's box is the part that lies within the image.
+    Paper: 4 on CIFAR-10, with whole crops (authors' code)."""
 
     mirror: bool = option(True)
     """Mirror every second image left to right, before it is turned.
@@ -71,16 +77,19 @@ class RotationProblem(Problem):
         count, full = len(index), self.images.shape[-1]
         smallest = max(1, round(self.task.smallest_crop * full))
         side = smallest + draw_up_to(torch.full((count,), full - smallest), generator)
-        top = draw_up_to(full - side, generator)
-        left = draw_up_to(full - side, generator)
+        padding = self.task.padding
+        padded = full + 2 * padding
+        top = draw_up_to(padded - side, generator)
+        left = draw_up_to(padded - side, generator)
         mirror = coin(0.5 * self.task.mirror, generator, count)
-        stored_left = torch.where(mirror, full - left - side, left)
-        upright = resample(self.rows(index), top, stored_left, side, full, mirror)
+        stored_left = torch.where(mirror, padded - left - side, left)
+        images = functional.pad(self.rows(index), (padding,) * 4) if padding else self.rows(index)
+        upright = resample(images, top, stored_left, side, full, mirror)
         # Flips and transposes only: a rotation that resamples would sign its angle in the pixels.
         views = torch.stack([upright.rot90(k, (-2, -1)) for k in range(4)], 1).flatten(0, 1)
         if self.task.flip_after:
             views = mirror_where(views, coin(0.5, generator, 4 * count))
-        boxes = boxes_of(left, top, side, full).repeat_interleave(4, 0)
+        boxes = boxes_of(left - padding, top - padding, side, full).clamp_(0, 1).repeat_interleave(4, 0)
         return Batch(
             views=views[:, None],
             answer=send(torch.arange(4).repeat(count), self.device),

@@ -77,7 +77,7 @@ class Training:
         self.since = since
         self.device = torch.device(device)
         self.problem = bind(task, images, seed, self.device)
-        self.train_rows, self.heldout_rows = self.problem.split(seed_for(seed, "split"))
+        self.train_rows, self.heldout_rows = self._divided(plan.held_out_from)
         self.model = model
         first = self.problem.make(self.train_rows[:1], seed_for(seed, "shape"))
         self.view = first.views.shape[-1]
@@ -96,6 +96,19 @@ class Training:
         self._clock: Clock | None = None
         self._reset_sums()
         self._forward = torch.compile(self.network) if plan.compile else self.network
+
+    def _divided(self, held_out_from: int | None) -> tuple[Tensor, Tensor]:
+        """Rows to train on and rows held out."""
+        count = len(self.problem)
+        if held_out_from is None:
+            return self.problem.split(seed_for(self.seed, "split"))
+        if not 0 < held_out_from < count:
+            raise UserError(
+                f"The plan holds out the images after the first {held_out_from:,}, and there are {count:,}.",
+                "Use the images that it was made for.",
+            )
+        rows = torch.arange(count)
+        return rows[:held_out_from], rows[held_out_from:]
 
     def adopt(self, plan: Plan) -> None:
         """Go by `plan` from here, with an optimiser that has seen nothing."""

@@ -130,6 +130,15 @@ def _with_images(spec: Spec, text: str) -> Spec:
 
 def follow(run: Run, as_json: bool) -> int:
     """Train in this process, show how it goes, and print how it ended; returns the exit code."""
+    status = attend(run)
+    ended = f"Run {run.id} is {status.state} after {status.step:,} steps and {status.seconds:.1f} s"
+    reached = f"held-out accuracy {percent(status.heldout_accuracy)}, chance {percent(status.chance)}"
+    emit(summary(run, status), as_json, f"{ended}: {reached}.")
+    return INTERRUPTED if status.state == "cancelled" else 0
+
+
+def attend(run: Run) -> Status:
+    """Train in this process and show how it goes; returns how it ended. Raises `UserError` on failure."""
     from sslviz.worker import work_run
 
     progress = Progress(run.spec.task)
@@ -151,10 +160,7 @@ def follow(run: Run, as_json: bool) -> int:
         progress.close()
     if status.state == "failed":
         raise UserError(status.message, status.hint)
-    ended = f"Run {run.id} is {status.state} after {status.step:,} steps and {status.seconds:.1f} s"
-    reached = f"held-out accuracy {percent(status.heldout_accuracy)}, chance {percent(status.chance)}"
-    emit(summary(run, status), as_json, f"{ended}: {reached}.")
-    return INTERRUPTED if status.state == "cancelled" else 0
+    return status
 
 
 def summary(run: Run, status: Status) -> dict[str, Any]:

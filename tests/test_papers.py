@@ -1,0 +1,238 @@
+"""Published experiments, scaled down: the protocol is the published one, and the whole way is gone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sslviz import cli, imagesets, networks, papers, runs, settings
+from sslviz.cli import reproduce
+from sslviz.errors import UserError
+from sslviz.imagesets import ImageSet, NewImage
+from sslviz.papers import PAPERS, Divided, Scale, divide, rotnet
+from sslviz.plan import Plan
+from sslviz.train import Training
+
+ROTNET = PAPERS["rotnet-cifar10"]
+TINY = Scale("a test", 2, 12, 6, 2, 20, 6)
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sslviz.train.draws.HELDOUT", 8)
+    monkeypatch.setattr(rotnet.RotNet, "scales", {"paper": ROTNET.scales["paper"], "minutes": TINY})
+
+
+def coloured(name: str, count: int, seed: int, folder: str = "") -> ImageSet:
+    """Images of two labels that anybody can see."""
+    images = imagesets.create(settings.workspace(), name)
+    draw = np.random.default_rng(seed)
+    colours = {"red": (200, 40, 40), "blue": (40, 40, 200)}
+    images.add(
+        NewImage(
+            f"{folder}{n}.png",
+            pixels=np.clip(draw.normal(colours[label], 20, (32, 32, 3)), 0, 255).astype(np.uint8),
+            label=label,
+        )
+        for n, label in enumerate(list(colours) * (count // 2))
+    )
+    return images
+
+
+def spec(scale: Scale, **changes: Any) -> runs.Spec:
+    return ROTNET.spec(divide(coloured("known", 24, 0), coloured("asked", 8, 1)), scale, **changes)
+
+
+def test_the_plan_is_the_published_one() -> None:
+    """From the authors' configuration: 200 epochs, the rate at epochs 0, 60, 120 and 160, SGD."""
+    made = spec(ROTNET.scales["paper"])
+    plan = Plan(**(made.plan or {}))
+    assert (made.model, made.task, made.size) == ("nin", "rotation", 32)
+    assert made.options == {"smallest_crop": 1.0, "padding": 4}
+    assert (plan.optimizer, plan.momentum, plan.weight_decay, plan.batch) == ("sgd", 0.9, 5e-4, 128)
+    assert (plan.label_smoothing, plan.warmup, plan.held_out_from) == (0.0, 0.0, 24)
+    assert plan.steps == round(200 * 24 / 128)
+    fine = replace(plan, steps=20_000)
+    rates = [fine.learning_rate(100 * epoch) for epoch in (0, 59, 60, 119, 120, 159, 160, 199)]
+    assert rates == pytest.approx([0.1, 0.1, 0.02, 0.02, 0.004, 0.004, 8e-4, 8e-4])
+    probe = rotnet.probe_plan(ROTNET.scales["paper"], 50_000)
+    assert probe.steps == round(100 * 50_000 / 128)
+    rates = [probe.learning_rate(391 * epoch) for epoch in (0, 19, 20, 39, 40, 44, 45, 99)]
+    assert rates == pytest.approx([0.1, 0.1, 0.02, 0.02, 0.004, 0.004, 8e-4, 8e-4])
+
+
+def test_a_smaller_batch_takes_a_lower_rate_and_seconds_scale_the_course(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = Plan(**(spec(TINY).plan or {}))
+    assert (plan.steps, plan.batch, plan.lr) == (2, 6, pytest.approx(0.1 * 6 / 128))
+    asked: dict[str, Any] = {}
+
+    def measured(*_: object, **given: Any) -> Plan:
+        asked.update(given)
+        return Plan(500, given["batch"], 1.0, 1.0, seconds=60.0)
+
+    monkeypatch.setattr(rotnet, "make_plan", measured)
+    images = imagesets.open_set(settings.workspace(), "known + asked")
+    made = ROTNET.spec(Divided(images, 24, ["blue", "red"]), ROTNET.scales["paper"], seconds=60)
+    plan = Plan(**(made.plan or {}))
+    assert (asked["minutes"], asked["steps"]) == (1.0, None)
+    assert (plan.steps, plan.seconds, plan.optimizer) == (500, 60.0, "sgd")
+    assert [plan.learning_rate(step) for step in (149, 150, 300, 400)] == pytest.approx(
+        [0.1, 0.02, 4e-3, 8e-4]
+    )
+
+
+def test_what_is_tested_on_is_never_trained_on() -> None:
+    data = divide(coloured("known", 24, 0), coloured("asked", 8, 1))
+    made = ROTNET.spec(data, TINY)
+    training = Training(
+        ROTNET.task,
+        data.images.squares(32),
+        Plan(**(made.plan or {})),
+        model="nin",  # type: ignore[attr-defined]
+    )
+    asked = set(imagesets.open_set(settings.workspace(), "asked").ids)
+    assert {data.images.ids[row] for row in training.heldout_rows.tolist()} == asked
+    assert not {data.images.ids[row] for row in training.train_rows.tolist()} & asked
+    assert {data.images.ids[row] for row in data.rows(test=True, most=None).tolist()} == asked
+    assert len(data.rows(test=False, most=5)) == 5
+    assert data.rows(test=False, most=5).max() < 24
+    labels = [data.names[number] for number in data.labels(torch.arange(32)).tolist()]
+    assert labels == data.images.labels
+
+
+def test_sets_are_divided_by_name_or_by_a_second_set() -> None:
+    known, asked = coloured("known", 6, 0, "train/"), coloured("asked", 4, 1, "test/")
+    joined = divide(known, asked)
+    assert (joined.train, len(joined.images), joined.names) == (6, 10, ["blue", "red"])
+    assert divide(known, asked).images.id == joined.images.id  # made once
+    assert divide(joined.images).train == 6  # as CIFAR-10 comes
+    with pytest.raises(UserError, match="does not say which"):
+        divide(known)
+    with pytest.raises(UserError, match="does not say which"):
+        divide(imagesets.merge(settings.workspace(), ["asked", "known"], "wrong way round"))
+    with pytest.raises(UserError, match=r"All images of 'known' are in"):
+        divide(joined.images, known)
+    asked.relabel(asked.ids[:1], "green")
+    with pytest.raises(UserError, match="No training image has the label 'green'"):
+        divide(known, asked)
+    asked.relabel(asked.ids[:1], None)
+    with pytest.raises(UserError, match="not all labelled"):
+        divide(known, asked)
+
+
+def test_rotation_accuracy_is_that_of_every_turn() -> None:
+    """A network that says where the bright edge is, on images that are bright at the top."""
+
+    class Edge(nn.Module):
+        def forward(self, views: torch.Tensor) -> torch.Tensor:
+            x = views[:, 0].mean(1)
+            edges = [x[:, 0], x[:, :, 0], x[:, -1], x[:, :, -1]]  # top, left, bottom, right
+            return torch.stack([edge.mean(1) for edge in edges], 1)
+
+    images = torch.zeros(5, 3, 8, 8, dtype=torch.uint8)
+    images[:, :, 0] = 200
+    assert rotnet.rotation_accuracy(Edge(), ROTNET.task, images) == 1.0  # type: ignore[arg-type, attr-defined]
+    images[3:] = 7  # nothing to go by: always the first answer
+    found = rotnet.rotation_accuracy(Edge(), ROTNET.task, images)  # type: ignore[arg-type, attr-defined]
+    assert found == pytest.approx((3 * 4 + 2) / 20)
+
+
+def test_the_published_figures_are_those_of_the_sources() -> None:
+    published = {block: figure.value for block, figure in rotnet.PUBLISHED.items()}
+    rerun = {block: figure.value for block, figure in rotnet.RERUNS.items()}
+    assert published == {"conv1": 0.8507, "conv2": 0.8906, "conv3": 0.8621, "conv4": 0.6173}
+    assert rerun == {"conv1": 0.8465, "conv2": 0.8889, "conv3": 0.8588, "conv4": 0.5404}
+    figures = [*rotnet.PUBLISHED.values(), *rotnet.RERUNS.values(), rotnet.PRETEXT, *rotnet.QUOTED.values()]
+    assert all(one.source and one.certainty in ("read", "second-hand", "recalled") for one in figures)
+
+
+def test_the_command_repeats_goes_on_and_is_listed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coloured("known", 24, 0)
+    coloured("asked", 8, 1)
+    words = ["rotnet-cifar10", "--images", "known", "--test", "asked", "--device", "cpu", "--json"]
+    assert cli.run(["reproduce", *words]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [row["what"] for row in told["rows"]] == ["rotation", "conv1", "conv2", "conv3", "conv4"]
+    assert all(0 <= row["run"] <= 1 for row in told["rows"])
+    assert told["rows"][2]["published"]["value"] == 0.8906
+    assert (told["scale"], told["steps"], told["chance"], told["tested"]) == ("minutes", 2, 0.5, 6)
+    assert any(remark.startswith("Scaled down") for remark in told["remarks"])
+    run = runs.open_run(settings.workspace(), "latest")
+    assert (run.id, run.status().state) == (told["run"], "done")
+    expected = "--scale minutes --seed 0 --images known --test asked --device cpu"
+    assert run.spec.command == f"sslviz reproduce rotnet-cifar10 {expected}"
+    assert networks.trained(run).encoder.grid == 1
+    assert json.loads((run.folder / reproduce.RECORD).read_text()) == told
+
+    assert cli.run(["reproduce", "rotnet-cifar10", "--run", run.id]) == 0
+    shown = capsys.readouterr().out
+    assert "89.1 %" in shown
+    assert "second-hand" in shown
+    assert "for 200, classifiers trained for 2 epochs for 100" in shown
+    again = json.loads((run.folder / reproduce.RECORD).read_text())
+    assert [row["run"] for row in again["rows"]] == [row["run"] for row in told["rows"]]
+
+    # One that was interrupted goes on where it stopped.
+    real = Training.train_step
+
+    def interrupted(self: Training) -> None:
+        if self.step == 1:
+            runs.open_run(settings.workspace(), "latest").cancel_flag.touch()
+            self.stop.looked = 0.0  # type: ignore[attr-defined]
+        real(self)
+
+    monkeypatch.setattr(Training, "train_step", interrupted)
+    monkeypatch.setattr(rotnet.RotNet, "scales", {"minutes": replace(TINY, epochs=4, most=None)})
+    assert cli.run(["reproduce", *words]) == 130
+    stopped = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert stopped["state"] == "cancelled"
+    monkeypatch.setattr(Training, "train_step", real)
+    assert cli.run(["reproduce", "rotnet-cifar10", "--run", stopped["run"], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["steps"] == 16
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("jigsaw-imagenet", "no experiment 'jigsaw-imagenet'"),
+        ("rotnet-cifar10", "CIFAR-10 has not been downloaded yet"),
+        ("rotnet-cifar10 --scale huge", "no scale 'huge'"),
+        ("rotnet-cifar10 --seconds 0", "0 seconds"),
+        ("rotnet-cifar10 --seconds nan", "nan seconds"),
+        ("rotnet-cifar10 --test known", "--images"),
+        ("rotnet-cifar10 --images known", "--test"),
+        ("rotnet-cifar10 --run latest", "no repetition"),
+    ],
+)
+def test_mistakes_are_sentences(words: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    images = coloured("known", 4, 0)
+    runs.create(settings.workspace(), runs.Spec(task="rotation", images=images.name))
+    assert cli.run(["reproduce", *words.split()]) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert sentence in said[-1]
+    assert len(said) == 1
+
+
+def test_papers_are_found_by_their_own_name() -> None:
+    for name, paper in papers.PAPERS.items():
+        assert paper.name == name
+        assert paper.citation
+        assert paper.title
+
+
+def test_every_paper_is_in_the_prose() -> None:
+    text = (Path(papers.__file__).parents[1] / "docs" / "papers.md").read_text(encoding="utf-8")
+    assert all(f"sslviz reproduce {name}" in text for name in PAPERS)
+    for figure in (*rotnet.PUBLISHED.values(), *rotnet.RERUNS.values(), rotnet.PRETEXT):
+        assert f"{100 * figure.value:.2f}" in text

@@ -111,13 +111,15 @@ def test_flipping_after_mixes_left_and_right() -> None:
 
 
 def test_padding_shifts_the_whole_image_and_shows_black() -> None:
-    """Each view is the padded image, cut where its box says; the box is what lies within the image."""
+    """Each view is the padded image, mirrored or not, cut where its box says, which lies within the image."""
     images = torch.randint(1, 256, (1, 3, 16, 16), generator=generator(), dtype=torch.uint8)
-    problem = Rotation(smallest_crop=1.0, mirror=False, padding=4).bind(images, generator())
+    problem = Rotation(smallest_crop=1.0, padding=4).bind(images, generator())
     batch = problem.make(torch.zeros(300, dtype=torch.int64), generator())
-    framed = torch.nn.functional.pad(images[0], (4, 4, 4, 4))
+    padded = torch.nn.functional.pad(images[0], (4, 4, 4, 4))
     seen = set()
-    for view, box in zip(batch.views[::4, 0], batch.boxes[::4, 0] * 16, strict=True):
+    each = zip(batch.views[::4, 0], batch.boxes[::4, 0] * 16, batch.mirror[::4].tolist(), strict=True)
+    for view, box, mirror in each:
+        framed = padded.flip(-1) if mirror else padded
         found = [
             (top, left)
             for top in range(9)

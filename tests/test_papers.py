@@ -55,6 +55,7 @@ def test_the_plan_is_the_published_one() -> None:
     made = spec(ROTNET.scales["paper"])
     plan = Plan(**(made.plan or {}))
     assert (made.model, made.task, made.size) == ("nin", "rotation", 32)
+    assert made.title == "RotNet on known + asked"
     assert made.options == {"smallest_crop": 1.0, "padding": 4}
     assert (plan.optimizer, plan.momentum, plan.weight_decay, plan.batch) == ("sgd", 0.9, 5e-4, 128)
     assert (plan.label_smoothing, plan.warmup, plan.held_out_from) == (0.0, 0.0, 24)

@@ -109,7 +109,7 @@ class RotNet(Paper):
             minutes=minutes,
             batch=scale.batch,
             lr=plan.lr,
-            title=self.title,
+            title=self.title if data.images.name == self.data else f"RotNet on {data.images.name}",
             plan=asdict(plan),
         )
 
@@ -189,7 +189,7 @@ def remarks(run: Run, data: Divided, scale: Scale) -> list[str]:
             f"Scaled down: {shown / data.train:.2f} epochs of {data.train:,} images for 200, classifiers "
             f"trained for {scale.probe_epochs:g} epochs for 100. The figures are not those of the paper."
         )
-    if data.images.name != "cifar10":
+    if data.images.name != RotNet.data:
         said.append(f"The images are {data.images.name!r}; the published figures are of CIFAR-10.")
     if plan["precision"] != "fp32":
         said.append("The network was trained in bfloat16; the authors used single precision.")

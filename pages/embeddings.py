@@ -3,7 +3,7 @@
 import streamlit as st
 
 from sslviz import runs
-from sslviz.ui import embedding_map, embedding_run, embedding_view, frame
+from sslviz.ui import embedding_run, embedding_view, frame, plotly_js
 
 frame.require()
 run = embedding_run.choose(runs.listing(frame.workspace()))
@@ -13,7 +13,7 @@ if run is not None and images is not None:
         frame.nothing("This set has one image.", "A map needs at least two.", "images", "Add images")
     else:
         place = st.container()
-        embedding_map.library()  # asked for first: the browser reads it while the map is prepared
+        plotly_js.library()  # asked for first: the browser reads it while the map is prepared
         with place:
             embedding_view.explore(run, images)
         embedding_view.sheets(images)

@@ -1,18 +1,21 @@
-"""Runs: all of them in a table, one of them in full."""
+"""Runs: all of them in a table, one of them in full or several compared."""
 
 import streamlit as st
 
 from sslviz import runs
-from sslviz.ui import frame, run_table
+from sslviz.ui import frame, plotly_js, run_detail, run_table
 
 frame.require()
-st.title("Runs")
+st.title("Runs", anchor=False)
 found = runs.listing(frame.workspace())
-chosen = None
-wanted = st.query_params.get("run")
-if wanted is not None:
-    with frame.guard():
-        chosen = runs.open_run(frame.workspace(), wanted)
-picked = run_table.choose(found, chosen)
-if picked is not None:
-    run_table.detail(picked)
+known = {run.id for run in found}
+for wanted in run_table.asked():
+    if wanted not in known:
+        with frame.guard():
+            runs.open_run(frame.workspace(), wanted)  # says that there is none
+chosen = run_table.choose(found)
+if len(chosen) == 1:
+    run_detail.detail(chosen[0])
+elif chosen:
+    run_detail.compare(chosen)
+plotly_js.library()

@@ -4,7 +4,7 @@ import streamlit as st
 
 from sslviz import runs
 from sslviz.errors import UserError
-from sslviz.ui import frame, run_view, train_form
+from sslviz.ui import frame, plotly_js, run_view, train_form, words
 
 frame.require()
 
@@ -36,10 +36,9 @@ def over(run: runs.Run) -> None:
 
 def watch(run: runs.Run) -> None:
     """The run as it goes."""
-    st.title(run_view.title(run), anchor=False)
-    state = run.status().state
-    st.fragment(run_view.live, run_every=1.0 if state in ("queued", "running") else None)(run.id)
-    if state not in ("queued", "running"):
+    st.title(words.title(run), anchor=False)
+    run_view.show(run)
+    if run.status().state not in run_view.LIVE:
         over(run)
     with st.expander("What was asked"):
         train_form.command(run.spec)
@@ -75,3 +74,4 @@ else:
         ask()
     else:
         watch(found)
+plotly_js.library()  # also under the form, so that it is there when the first point comes

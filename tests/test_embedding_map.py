@@ -31,7 +31,8 @@ SCRIPT = """
 import numpy as np
 import streamlit as st
 from test_embedding_map import HOSTILE, points, sheet
-from sslviz.ui.embedding_map import Item, MapData, Row, embedding_map, library, sheets, thumbnail_rows
+from sslviz.ui.embedding_map import Item, MapData, Row, embedding_map, sheets, thumbnail_rows
+from sslviz.ui.plotly_js import library
 
 st.set_page_config(layout="wide")
 coloured = st.toggle("Colour", value=True)

@@ -19,17 +19,20 @@ ORDER = (
     ("settings", "files"),
     ("images", "archives", "tasks", "figures"),
     ("imagesets", "runs", "model", "plan", "recipes", "options"),
+    ("features",),
     (
         "scenes",
         "downloads",
         "jobs",
         "train",
-        "features",
         "preview",
         "sprites",
         "networks",
         "neighbors",
         "project",
+        "curves",
+        "comparison",
+        "advice",
     ),
     ("ingest", "embeddings", "probes", "supervisor", "export", "classifiers"),
     ("posters", "papers"),
@@ -40,7 +43,20 @@ ORDER = (
 )
 """From the ground up: a module imports from the rows above its own and from nowhere else in the package."""
 LAYERS = {module: layer for layer, row in enumerate(ORDER) for module in row}
-WITHOUT_TORCH = ("archives", "images", "imagesets", "scenes", "ingest", "runs", "jobs", "supervisor", "cli")
+WITHOUT_TORCH = (
+    "archives",
+    "images",
+    "imagesets",
+    "scenes",
+    "ingest",
+    "runs",
+    "jobs",
+    "supervisor",
+    "curves",
+    "comparison",
+    "advice",
+    "cli",
+)
 """The server and the processes that decode images import these, and must not wait for torch."""
 
 

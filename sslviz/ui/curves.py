@@ -1,140 +1,244 @@
-"""Accuracy and loss against the step.
-
-Every chart that Streamlit offers forgets a reader's zoom when its data change (plotly is even made anew,
-while Vega-Lite keeps its element), so the curves can be held still while the training goes on.
-"""
+"""Accuracy, features and loss of one run or of several, as a live figure with its few controls."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
+from sslviz import comparison, curves, figures
+from sslviz.curves import Point
 from sslviz.runs import Run, Status
-from sslviz.ui import looks
+from sslviz.ui import looks, words
+from sslviz.ui.run_curves import Chart, Curve, Level, Line, Values, run_curves
 
 HELD_OUT = "#0f9299"
-"""Of the held-out curve, on either background."""
-CHANCE = "#8a8f94"
-POINTS = 400
-"""Most points of a curve that are sent to the browser."""
+"""Of the held-out curve of a single run, on either background."""
+FEATURES = "#6b8e23"
+"""Likewise of what the features are worth."""
+OVERLAID = 7
+"""Most runs that are laid over one."""
+MOST = 1 + OVERLAID
+ACROSS = {"step": "Steps", "seconds": "Time"}
 
-HANDLING = "Drag to move, Shift and wheel to zoom, double-click to see all."
+ACCURACY, LOSS, FEATURE = "Pretext accuracy", "Loss", "Features: neighbours of the same label"
+FIELDS = (
+    (ACCURACY, "training", "accuracy"),
+    (ACCURACY, "held out", "heldout_accuracy"),
+    (FEATURE, "features", "knn_accuracy"),
+    (LOSS, "training", "loss"),
+    (LOSS, "held out", "heldout_loss"),
+)
+"""Panel, kind of curve, field of a point. Training is measured at every point, the others now and then."""
 
-Point = dict[str, Any]
+
+def draw(found: Sequence[Run], key: str, offered: dict[str, str] | None = None) -> None:
+    """The curves of `found`, the first of which is what the page is about, and the controls under them.
+
+    `offered` are runs to lay over it, by id with their names.
+    """
+    shown = st.container()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key=f"controls_{key}"):
+        across = st.segmented_control(
+            "Against",
+            list(ACROSS),
+            format_func=ACROSS.__getitem__,
+            default=None if "curves_across" in st.session_state else "step",
+            required=True,
+            key="curves_across",
+            persist_state="session",
+        )
+        weight = st.slider(
+            "Smoothing",
+            0.0,
+            0.95,
+            0.5,
+            0.05,
+            key="curves_smoothing",
+            persist_state="session",
+            width=190,
+            help="How much what came before weighs at each point of a curve of training. What was measured "
+            "on held-out images is shown as it is.",
+        )
+        before: list[Run] = []
+        if len(found) == 1 and (before := curves.lineage(found[0])):
+            words_ = "The curves of the runs whose weights it started from come first."
+            if not st.toggle(
+                "From the beginning", True, key="curves_before", persist_state="session", help=words_
+            ):
+                before = []
+        if offered:
+            found = [*found, *_overlaid(found[0], offered)]
+    statuses = [run.status() for run in found]
+    chart = build(found, statuses, across or "step", weight, before, key)
+    with shown:
+        if chart is not None:
+            run_curves(chart, key=f"curves_{key}")
+        elif not all(status.finished_state for status in statuses):
+            st.caption("The curve appears with the first measurement, a moment into the training.")
 
 
-def draw(run: Run, status: Status) -> None:
-    """Both charts side by side, or words where nothing has been measured yet."""
-    points = _points(run, status)
-    if not points:
-        if not status.finished_state:
-            st.caption("The curve appears with the first measurement, a few seconds into the training.")
-        return
-    look = looks.TASKS.get(run.spec.task)
-    color = look.color if look else CHANCE
-    end = max(status.steps, points[-1]["step"])
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.markdown("**Pretext accuracy**")
-        rows = _rows(points, accuracy="training", heldout_accuracy="held out")
+def _overlaid(run: Run, offered: dict[str, str]) -> list[Run]:
+    """What is laid over `run`; it is in the address, under `with`."""
+    key = f"with_{run.id}"
+    if key not in st.session_state:
+        st.session_state[key] = [i for i in st.query_params.get("with", "").split(",") if i in offered][
+            :OVERLAID
+        ]
+
+    def address() -> None:
+        if st.session_state[key]:
+            st.query_params["with"] = ",".join(st.session_state[key])
+        else:
+            st.query_params.pop("with", None)
+
+    chosen = st.multiselect(
+        "Lay over it",
+        list(offered),
+        format_func=lambda id_: offered.get(id_, id_),
+        key=key,
+        on_change=address,
+        placeholder="other runs",
+        max_selections=OVERLAID,
+        select_all=False,
+        width="stretch",
+    )
+    return words.opened(run.workspace, chosen)
+
+
+def offer(run: Run, listed: Sequence[Run]) -> dict[str, str]:
+    """Runs that can be laid over `run`, by id with their names: those of its task first, the newest first."""
+    others = [other for other in listed if other.id != run.id and not other.damage and not other.bundled]
+    others.sort(key=lambda other: other.spec.task != run.spec.task)
+    others = others[:100]
+    return dict(zip([other.id for other in others], names(others), strict=True))
+
+
+def names(found: Sequence[Run]) -> list[str]:
+    """What runs are called where several stand together."""
+    return comparison.apart(found, [words.name(run) for run in found])
+
+
+def build(
+    found: Sequence[Run],
+    statuses: Sequence[Status],
+    across: str = "step",
+    weight: float = 0.0,
+    before: Sequence[Run] = (),
+    key: str = "",
+) -> Chart | None:
+    """The figure, or None where nothing has been measured yet. `before`: the runs before a single one."""
+    told = [curves.joined(run, before) for run in found]
+    if not any(points for points, _ in told):
+        return None
+    several = len(found) > 1
+    end, unit, scale = _extent(found, statuses, [points for points, _ in told], across, bool(before))
+    sees = any(s.knn_untrained is not None for s in statuses) or any(
+        point.get("knn_accuracy") is not None for points, _ in told for point in points
+    )
+    panels = [name for name in (ACCURACY, FEATURE, LOSS) if sees or name != FEATURE]
+    drawn: list[Curve] = []
+    colors = [group.color for group in figures.groups([run.id for run in found])]
+    for place, (run, (points, _)) in enumerate(zip(found, told, strict=True)):
+        look = looks.TASKS.get(run.spec.task)
+        own = {"training": look.color if look else "#8a8f94", "held out": HELD_OUT, "features": FEATURES}
+        for panel, kind, field in FIELDS:
+            if panel in panels:
+                color = colors[place] if several else own[kind]
+                drawn += _curve(points, field, panels.index(panel), place, kind, color, across, scale, weight)
+    called = names(found)
+    begins = [curves.number(at.get(across)) or 0.0 for at in told[0][1]]
+    return Chart(
+        revision=f"{key} {across} {unit} {len(before)} {len(panels)}",
+        label=_label(found, statuses, called, end, unit),
+        unit=unit,
+        end=end,
+        panels=[(name, name != LOSS) for name in panels],
+        runs=[Line(run.id, name, color) for run, name, color in zip(found, called, colors, strict=True)],
+        curves=drawn,
+        levels=_levels(statuses, panels),
+        begins=[x * scale for x in begins],
+    )
+
+
+def _extent(
+    found: Sequence[Run], statuses: Sequence[Status], told: Sequence[list[Point]], across: str, joined: bool
+) -> tuple[float, str, float]:
+    """(where x ends, its unit, what values are multiplied by). A run at work has room for what is to come."""
+    end = 1.0
+    for run, status, points in zip(found, statuses, told, strict=True):
+        last = max((curves.number(p.get(across)) or 0.0 for p in points), default=0.0)
+        if not status.finished_state and across == "step":
+            last = max(last, status.steps + (run.spec.since if joined else 0))
+        elif not status.finished_state:
+            whole = curves.number((run.spec.plan or {}).get("seconds")) or 0.0
+            last += max(0.0, whole - status.seconds)
+        end = max(end, last)
+    unit, scale = (across, 1.0) if across == "step" or end <= 180 else ("minutes", 1 / 60)
+    return end * scale * 1.015, unit, scale  # a little beyond, or the last dot is cut in half
+
+
+def _curve(
+    points: list[Point],
+    field: str,
+    panel: int,
+    place: int,
+    kind: str,
+    color: str,
+    across: str,
+    scale: float,
+    weight: float,
+) -> list[Curve]:
+    """One curve, thinned; nothing where there is no value of it."""
+    pairs = [(curves.number(point.get(across)), curves.number(point.get(field))) for point in points]
+    # What is measured now and then is joined; a measurement of training that failed leaves a gap.
+    pairs = [(x, y) for x, y in pairs if x is not None and (kind == "training" or y is not None)]
+    if not any(y is not None for _, y in pairs):
+        return []
+    shown = curves.kept(len(pairs))
+    x: Values = [pairs[i][0] * scale for i in shown]  # type: ignore[operator]
+    y: Values = [pairs[i][1] for i in shown]
+    if kind != "training" or weight == 0.0:
+        return [Curve(panel, place, kind, color, x, y)]
+    smoothed = curves.smooth([value for _, value in pairs], weight)
+    return [Curve(panel, place, kind, color, x, [smoothed[i] for i in shown], raw=y)]
+
+
+def _levels(statuses: Sequence[Status], panels: Sequence[str]) -> list[Level]:
+    """What a curve is to be held against: each value once, however many runs have it."""
+    wanted = [(ACCURACY, "chance", "chance", "dash", "end")]
+    if FEATURE in panels:
+        wanted += [
+            (FEATURE, "knn_untrained", "untrained", "dot", "end"),
+            (FEATURE, "knn_pixels", "raw pixels", "dot", "start"),
+            (FEATURE, "knn_chance", "commonest label", "dash", "middle"),
+        ]
+    levels = []
+    for panel, field, name, dash, at in wanted:
+        for value in sorted({round(v, 4) for s in statuses if (v := getattr(s, field, None)) is not None}):
+            said = f"{name} {words.percent(value)}"
+            levels.append(Level(panels.index(panel), value, said, dash, at))
+    return [replace(level, below=_crowded(level, levels)) for level in levels]
+
+
+def _crowded(level: Level, levels: Sequence[Level]) -> bool:
+    """Whether the next line above is where the words of `level` would stand."""
+    others = [other.value for other in levels if other.panel == level.panel]
+    room = 0.12 * max(others)
+    return level.value > room and any(0 < value - level.value < room for value in others)
+
+
+def _label(
+    found: Sequence[Run], statuses: Sequence[Status], called: Sequence[str], end: float, unit: str
+) -> str:
+    """What the figure shows, for those who hear it."""
+    parts = []
+    for run, status, name in zip(found, statuses, called, strict=True):
+        figures_ = [f"held-out accuracy {words.percent(status.heldout_accuracy)}"]
         if status.chance is not None:
-            rows += [{"step": x, "value": status.chance, "curve": "chance"} for x in (0, end)]
-        alt = "Accuracy in training and on held-out images against the step, above the line of chance"
-        _chart(rows, end, color, "~%", f"accuracy_{run.id}", alt)
-    with right:
-        st.markdown("**Loss**")
-        rows = _rows(points, loss="training", heldout_loss="held out")
-        _chart(rows, end, color, "~g", f"loss_{run.id}", "Loss against the step")
-    live = not status.finished_state
-    hold = "To look closer without losing the place at the next tick. "
-    if live:
-        st.toggle("Hold the curves still", key=f"hold_{run.id}", help=hold + HANDLING)
-    else:
-        st.caption(HANDLING)
-
-
-def _points(run: Run, status: Status) -> list[Point]:
-    """The points to draw: the newest, or those that are held still."""
-    held = f"held_{run.id}"
-    if status.finished_state or not st.session_state.get(f"hold_{run.id}"):
-        st.session_state.pop(held, None)
-        return thin(run.metrics())
-    points: list[Point] = st.session_state.setdefault(held, thin(run.metrics()))
-    return points
-
-
-def thin(points: list[Point]) -> list[Point]:
-    """About `POINTS` points at most; the newest and all that have a held-out value stay."""
-    stride = max(1, len(points) // POINTS)
-    last = len(points) - 1
-    return [
-        point
-        for at, point in enumerate(points)
-        if at % stride == 0 or at == last or point.get("heldout_accuracy") is not None
-    ]
-
-
-def _rows(points: list[Point], **fields: str) -> list[Point]:
-    """One row a value: step, value, and the name of its curve."""
-    return [
-        {"step": point["step"], "value": point[field], "curve": curve}
-        for field, curve in fields.items()
-        for point in points
-        if isinstance(point.get(field), int | float)
-    ]
-
-
-def _chart(rows: list[Point], end: int, color: str, form: str, key: str, alt: str) -> None:
-    names = ["training", "held out", "chance"]
-    colors = {"domain": names, "range": [color, HELD_OUT, CHANCE]}
-    shown = sorted({row["curve"] for row in rows}, key=names.index)
-    # A little beyond the end, or the last dot is cut in half; no ticks between whole steps.
-    x = {
-        "field": "step",
-        "type": "quantitative",
-        "title": "step",
-        "scale": {"domain": [0, end * 1.015], "nice": False},
-        "axis": {"tickMinStep": 1, "format": ",d"},
-    }
-    y = {"field": "value", "type": "quantitative", "title": None, "axis": {"format": form}}
-    legend = {"orient": "top", "title": None, "values": shown}
-    curve = {"field": "curve", "type": "nominal", "scale": colors, "legend": legend}
-    is_held_out = "datum.curve == 'held out'"
-    lines = {
-        "mark": {"type": "line", "interpolate": "linear", "clip": True},
-        "encoding": {
-            "x": x,
-            "y": y,
-            "color": curve,
-            "strokeDash": {
-                "condition": {"test": "datum.curve == 'chance'", "value": [5, 4]},
-                "value": [1, 0],
-            },
-            "strokeWidth": {"condition": {"test": is_held_out, "value": 2.5}, "value": 1.5},
-        },
-        # The wheel alone scrolls the page.
-        "params": [
-            {
-                "name": "view",
-                "select": {"type": "interval", "zoom": "wheel![event.shiftKey]"},
-                "bind": "scales",
-            }
-        ],
-    }
-    dots = {
-        "mark": {"type": "point", "filled": True, "size": 40, "clip": True, "tooltip": True},
-        "encoding": {
-            "x": x,
-            "y": y,
-            "color": curve,
-            # The points of the other curves are there for the pointer only.
-            "opacity": {"condition": {"test": is_held_out, "value": 1}, "value": 0},
-        },
-    }
-    st.vega_lite_chart(rows_table(rows), {"layer": [lines, dots], "height": 280}, key=key, alt=alt)
-
-
-def rows_table(rows: list[Point]) -> dict[str, list[Any]]:
-    """Rows as columns."""
-    return {name: [row[name] for row in rows] for name in ("step", "value", "curve")}
+            figures_.append(f"chance {words.percent(status.chance)}")
+        if status.knn_accuracy is not None:
+            figures_.append(f"features {words.percent(status.knn_accuracy)}")
+        parts.append(f"{name if len(found) > 1 else words.name(run)}: {', '.join(figures_)}")
+    return f"Accuracy and loss against the {unit}, up to {end / 1.015:,.0f}. {'. '.join(parts)}."

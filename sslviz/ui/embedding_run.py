@@ -9,7 +9,7 @@ import streamlit as st
 from sslviz import runs
 from sslviz.errors import UserError
 from sslviz.runs import Run
-from sslviz.ui import frame, pictures, run_view
+from sslviz.ui import frame, pictures, words
 
 
 def choose(found: Sequence[Run]) -> Run | None:
@@ -60,5 +60,5 @@ def _has_weights(run: Run) -> bool:
 
 def _words(run: Run) -> str:
     if run.bundled:
-        return f"{pictures.name_of(run_view.name(run))} (comes with sslviz)"
-    return f"{pictures.name_of(run_view.name(run))} · {run.id}"
+        return f"{pictures.name_of(words.name(run))} (comes with sslviz)"
+    return f"{pictures.name_of(words.name(run))} · {run.id}"

@@ -1,15 +1,17 @@
-"""All runs in a table, and one run in full with what can be done to it."""
+"""All runs in a table: their figures and the settings in which they differ. Ticks live in the address."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 from datetime import datetime
+from typing import Any
 
 import streamlit as st
 
-from sslviz import runs
-from sslviz.runs import Run
-from sslviz.ui import frame, pictures, run_view, train_form
+from sslviz import comparison
+from sslviz.runs import Run, Status
+from sslviz.ui import frame, pictures, run_view, words
 
 STATES = {
     "queued": "waiting",
@@ -20,129 +22,117 @@ STATES = {
     "lost": "lost",
     "unreadable": "unreadable",
 }
+NUMBERS = ("size", "seed", "lr", "batch")
+ROWS = 10
+"""Shown at once; more are scrolled to."""
 
 
-def choose(found: list[Run], linked: Run | None) -> Run | None:
-    """The table of `found`; returns the ticked run, else the one that the address names."""
+def choose(found: list[Run]) -> list[Run]:
+    """The table of `found`; returns the ticked runs, which the address names too."""
     if not any(not run.bundled for run in found):
-        words = "The encoders below come with sslviz." if found else "Nothing is here to look at yet."
-        frame.nothing("You have not trained a network yet.", words, "train", "Train one")
+        hint = "The encoders below come with sslviz." if found else "Nothing is here to look at yet."
+        frame.nothing("You have not trained a network yet.", hint, "train", "Train one")
     if not found:
-        return linked
-    statuses = [run.status() for run in found]
+        return []
+    live = any(not run.bundled and run.status().state in run_view.LIVE for run in found)
+    st.fragment(_table, run_every=2.0 if live else None)([run.id for run in found])
+    by_id = {run.id: run for run in found}
+    return [by_id[id_] for id_ in asked() if id_ in by_id]
+
+
+def asked() -> list[str]:
+    """Ids in the address: `run` names one, or several with commas between them."""
+    return [one for one in st.query_params.get("run", "").split(",") if one]
+
+
+def _table(ids: list[str]) -> None:
+    """The table and its ticks; the body of a fragment."""
+    found = words.opened(frame.workspace(), ids)
+    wanted = asked()
+    if wanted != st.session_state.get("runs_ticked") or ids != st.session_state.get("runs_listed"):
+        # Another address was opened, or rows have come and gone: a tick belongs to a run, not to a place.
+        st.session_state["runs_ticked"] = st.session_state["runs_opened"] = wanted
+        st.session_state["runs_listed"] = ids
+    opened = st.session_state["runs_opened"]
+    rows, statuses = [run.id for run in found], [run.status() for run in found]
+    key = f"runs_{hashlib.sha256(repr((rows, opened)).encode()).hexdigest()[:12]}"
     event = st.dataframe(
-        {
-            "title": [pictures.name_of(run_view.name(r)) for r in found],
-            "images": [pictures.name_of(r.spec.images) for r in found],
-            "state": [
-                "comes with sslviz" if r.bundled else STATES[s.state]
-                for r, s in zip(found, statuses, strict=True)
-            ],
-            "held out": [s.heldout_accuracy for s in statuses],
-            "chance": [s.chance for s in statuses],
-            "speed": [s.views_per_second for s in statuses],
-            "when": [datetime.fromtimestamp(r.spec.created) if r.spec.created else None for r in found],
-            "note": [pictures.name_of(r.note, 120) for r in found],
-            "id": [r.id for r in found],
-        },
-        column_order=["title", "images", "state", "held out", "chance", "speed", "when", "id"]
-        + (["note"] if any(r.note for r in found) else []),
-        column_config={
-            "title": st.column_config.TextColumn("Run", width="medium"),
-            "images": "Images",
-            "state": "State",
-            "held out": st.column_config.ProgressColumn(
-                "Held-out accuracy", format="percent", min_value=0, max_value=1
-            ),
-            "chance": st.column_config.NumberColumn("Chance", format="percent"),
-            "speed": st.column_config.NumberColumn("Views/s", format="%d"),
-            "when": st.column_config.DatetimeColumn("When", format="distance"),
-            "note": "Note",
-            "id": "Id",
-        },
+        columns(found, statuses),
+        column_config=_looks(found),
         hide_index=True,
         on_select="rerun",
-        selection_mode="single-row",
-        key="runs_table",
-        height=min(420, 40 + 35 * len(found)),
-        alt="Runs with their state and accuracy",
+        selection_mode="multi-row",
+        selection_default={"selection": {"rows": [rows.index(id_) for id_ in opened if id_ in rows]}},
+        key=key,
+        height=40 + 35 * min(ROWS, len(found)),
+        placeholder="",
+        alt="Runs with their figures and settings",
     )
-    ticked = event["selection"]["rows"]
-    if ticked and ticked[0] < len(found):
-        st.query_params["run"] = found[ticked[0]].id  # so that F5 and a copied address find it again
-        return found[ticked[0]]
-    if linked is None:
-        st.caption("Tick a row to see the run.")
-    return linked
-
-
-def detail(run: Run) -> None:
-    """One run in full."""
-    state = run.status().state
-    st.subheader(run_view.title(run), anchor=False)
-    if run.bundled:
-        st.caption(
-            "Comes with sslviz: trained on the built-in scenes, so that there is something to look at."
-        )
-    if run.note:
-        st.caption(pictures.literal(run.note, 400))
-    if state == "unreadable":
-        st.warning(run_view.sentence(run, run.status()), icon=":material/broken_image:")
-    else:
-        st.fragment(run_view.live, run_every=1.0 if state in ("queued", "running") else None)(run.id)
-        train_form.command(run.spec)
-    _actions(run, state)
-    if state != "unreadable":
-        with st.expander("What was asked, in full"):
-            st.json({k: v for k, v in run.spec.__dict__.items() if v not in (None, "", [], {})}, expanded=2)
-
-
-def _actions(run: Run, state: str) -> None:
-    has_weights = run.bundled or any(True for _ in run.checkpoints())
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if has_weights:
-            st.page_link(
-                "pages/embeddings.py",
-                label="See the map",
-                icon=":material/scatter_plot:",
-                query_params={"run": run.id} | ({} if run.bundled else {"images": run.spec.images}),
-            )
-            st.download_button(
-                "Download",
-                functools.partial(_packed, run),
-                f"sslviz-{run.id}.zip",
-                "application/zip",
-                icon=":material/download:",
-                on_click="ignore",
-                key=f"export_{run.id}",
-            )
-        if run.bundled:
-            return
-        if state in ("failed", "lost", "cancelled") and st.button("Resume", icon=":material/resume:"):
-            run_view.resume(run)
-            st.rerun()
-        with st.popover("Name and note", icon=":material/edit:"):
-            title = st.text_input("Title", run.title, key=f"title_{run.id}", max_chars=80)
-            note = st.text_area("Note", run.note, key=f"note_{run.id}", max_chars=2000)
-            if st.button("Save", key=f"save_{run.id}"):
-                run.describe(title=title, note=note)
-                st.rerun()
-        if st.button("Delete", icon=":material/delete:", key=f"delete_{run.id}"):
-            _confirm(run)
-
-
-def _packed(run: Run) -> bytes:
-    """Called when somebody clicks: it takes torch, and time."""
-    from sslviz import export
-
-    return export.pack(run)
-
-
-@st.dialog("Delete this run?")
-def _confirm(run: Run) -> None:
-    st.markdown(f"**{run_view.title(run)}** with its curves and weights will be deleted.")
-    if st.button("Delete the run", type="primary", icon=":material/delete:"):
-        with frame.guard():
-            runs.open_run(frame.workspace(), run.id).delete()
+    ticked = [rows[place] for place in event["selection"]["rows"] if place < len(rows)]
+    if ticked != [id_ for id_ in st.session_state["runs_ticked"] if id_ in rows]:
+        st.session_state["runs_ticked"] = ticked
+        if ticked:
+            st.query_params["run"] = ",".join(ticked)
+        else:
             st.query_params.pop("run", None)
-            st.rerun()
+        st.rerun()
+    if not ticked:
+        st.caption("Tick a run to see it, several to compare them.")
+
+
+def columns(found: list[Run], statuses: list[Status]) -> dict[str, list[Any]]:
+    """The table: what is the same in all runs of one's own, or known of none, is not in it."""
+    names = [words.name(run) for run in found]
+    table: dict[str, list[Any]] = {
+        "run": [pictures.name_of(name) for name in names],
+        "state": [
+            "comes with sslviz" if run.bundled else STATES[status.state]
+            for run, status in zip(found, statuses, strict=True)
+        ],
+        "held out": [_share(status.heldout_accuracy) for status in statuses],
+        "chance": [_share(status.chance) for status in statuses],
+        "features": [_share(status.knn_accuracy) for status in statuses],
+    }
+    own = comparison.differing([run for run in found if not run.bundled and not run.damage])
+    if all(run.title == f"{run.spec.task} on {run.spec.images}" for run in found if not run.bundled):
+        own = {name: values for name, values in own.items() if name not in ("task", "images")}  # its name
+    for name in own:
+        values = comparison.setting(found, name)
+        # Numbers sort as numbers.
+        table[name] = (
+            values if name in NUMBERS else ["" if v is None else words.setting(name, v) for v in values]
+        )
+    table["speed"] = [status.views_per_second for status in statuses]
+    table["when"] = [datetime.fromtimestamp(r.spec.created) if r.spec.created else None for r in found]
+    table["note"] = [pictures.name_of(run.note, 120) for run in found]
+    seldom = ("features", "note")
+    shown = {name: values for name, values in table.items() if name not in seldom or any(values)}
+    return shown | {"id": [run.id for run in found]}
+
+
+def _share(value: float | None) -> float | None:
+    """A fraction that is written with as many digits as it deserves."""
+    return None if value is None else round(value, 3 if value > 0.01 else 4)
+
+
+def _looks(found: list[Run]) -> dict[str, Any]:
+    """How the columns are called and written."""
+    column = st.column_config
+    share = functools.partial(
+        column.ProgressColumn, format="percent", min_value=0, max_value=1, width="small"
+    )
+    config: dict[str, Any] = {
+        "run": column.TextColumn("Run", width="medium", pinned=True),
+        "state": "State",
+        "held out": share("Held out"),
+        "chance": column.NumberColumn("Chance", format="percent"),
+        "features": share("Features", help="Share of labelled images whose label their neighbours tell."),
+        "speed": column.NumberColumn("Views/s", format="%d"),
+        "when": column.DatetimeColumn("When", format="distance"),
+        "note": "Note",
+        "id": "Id",
+        "lr": column.NumberColumn("Learning rate", format="%.3g"),
+        "seed": column.NumberColumn("Seed", format="%d"),
+    }
+    options = {name for run in found for name in run.spec.options}
+    return {name: comparison.called(name) for name in (*comparison.NAMES, *options)} | config

@@ -1,15 +1,14 @@
 """The embedding map: plotly.js in a Streamlit component, thumbnails under the pointer, lasso, click.
 
-Three components share the work. The largest things, plotly.js (the file that the plotly package carries) and
-the sheets of thumbnails, are each sent by one of their own, whose message never changes: Streamlit then sends
-it once a browser tab, and a click costs only the small message of the map itself.
+The largest things, plotly.js (`sslviz.ui.plotly_js`) and the sheets of thumbnails, are each sent by a
+component of their own, whose message never changes: Streamlit then sends it once a browser tab, and a click
+costs only the small message of the map itself.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.util
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -86,16 +85,10 @@ def _packed(values: NDArray[Any], kind: type[np.generic]) -> str:
 
 
 @cache
-def _components() -> tuple[Any, Any, Any, Any]:
-    """The components for plotly.js, for a sheet of thumbnails, for the map and for rows of thumbnails."""
-    found = importlib.util.find_spec("plotly")
-    assert found is not None
-    assert found.submodule_search_locations
-    plotly = Path(found.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
-    loaded = "\nexport default () => { globalThis.dispatchEvent(new Event('sslviz-plotly')); };\n"
+def _components() -> tuple[Any, Any, Any]:
+    """The components for a sheet of thumbnails, for the map and for rows of thumbnails."""
     create = st.components.v2.component
     return (
-        create("sslviz_plotly", js=plotly.read_text("utf-8") + loaded),
         create("sslviz_sheet", js=_texts("sprites.js")),
         # Plotly's own styles live in the page's head, which a shadow root would not see.
         create(
@@ -121,20 +114,13 @@ def _texts(*names: str) -> str:
 
 def sheets(found: Sequence[Sheet]) -> None:
     """Send sheets of thumbnails to the browser, once; draw this below the map, which then comes first."""
-    sheet = _components()[1]
+    sheet = _components()[0]
     # Elements that show nothing would still take part in the page's spacing.
     with st.container(key="sslviz_sheets"):
         st.html("<style>.st-key-sslviz_sheets { display: none; }</style>")
         for one in found:
             head = json.dumps(one.head).encode()
             sheet(key=f"sheet_{one.name}", data=len(head).to_bytes(4, "big") + head + one.jpeg)
-
-
-def library() -> None:
-    """Send plotly.js to the browser, once. Call it on a page with a map, outside any fragment."""
-    with st.container(key="sslviz_library"):
-        st.html("<style>.st-key-sslviz_library { display: none; }</style>")
-        _components()[0](key="sslviz_plotly")
 
 
 def embedding_map(
@@ -151,9 +137,9 @@ def embedding_map(
 
     `selected` are the ids shown as chosen, `current` is the id drawn with a ring and `lines` are those of its
     neighbours, joined to it by lines. `on_event` is called before the page runs again, so that it can be
-    drawn with the new state at once. `library` must have been called on the same page.
+    drawn with the new state at once. `plotly_js.library` must have been called on the same page.
     """
-    draw = _components()[2]
+    draw = _components()[1]
     call = on_event or _nothing
 
     def clicked() -> None:
@@ -238,7 +224,7 @@ def thumbnail_rows(
         for row in rows
     ]
     data = {"rows": shown, "sprites": sprites, "strip": strip, "width": width}
-    result = _components()[3](key=key, data=data, on_clicked_change=clicked)
+    result = _components()[2](key=key, data=data, on_clicked_change=clicked)
     value: int | None = result.clicked
     return value
 

@@ -1,0 +1,186 @@
+"""One run in full, or several side by side, with what can be done to them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from sslviz import comparison
+from sslviz.runs import Run, Status
+from sslviz.ui import curves, frame, pictures, run_view, train_form, words
+
+
+def detail(run: Run) -> None:
+    """One run in full."""
+    state = run.status().state
+    with st.container(horizontal=True, vertical_alignment="center", key="run_heading"):
+        st.subheader(words.title(run), anchor=False, width="content")
+        if not run.bundled:
+            _describe(run)
+    if run.bundled:
+        st.caption(
+            "Comes with sslviz: trained on the built-in scenes, so that there is something to look at."
+        )
+    if run.note:
+        st.caption(pictures.literal(run.note, 400))
+    if state == "unreadable":
+        st.warning(words.sentence(run, run.status()), icon=":material/broken_image:")
+    else:
+        run_view.show(run)
+    _actions(run, state)
+    if state != "unreadable":
+        with st.expander("What was asked"):
+            train_form.command(run.spec)
+            st.json({k: v for k, v in run.spec.__dict__.items() if v not in (None, "", [], {})}, expanded=1)
+
+
+def _describe(run: Run) -> None:
+    """Rename it and take notes, where its name stands."""
+    with (
+        st.popover("", icon=":material/edit:", type="tertiary", help="Name and note", key=f"edit_{run.id}"),
+        st.form(f"describe_{run.id}", border=False),
+    ):
+        title = st.text_input("Name", run.title, key=f"title_{run.id}", max_chars=80)
+        note = st.text_area("Note", run.note, key=f"note_{run.id}", max_chars=2000)
+        if st.form_submit_button("Save"):
+            with frame.guard():
+                run.describe(title=title, note=note)
+                st.rerun()
+
+
+def _actions(run: Run, state: str) -> None:
+    has_weights = run.bundled or any(True for _ in run.checkpoints())
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if has_weights:
+            st.page_link(
+                "pages/embeddings.py",
+                label="See the map",
+                icon=":material/scatter_plot:",
+                query_params={"run": run.id} | ({} if run.bundled else {"images": run.spec.images}),
+            )
+            st.download_button(
+                "Export",
+                functools.partial(_packed, run),
+                f"sslviz-{run.id}.zip",
+                "application/zip",
+                icon=":material/download:",
+                on_click="ignore",
+                key=f"export_{run.id}",
+                help="Weights, the encoder in plain PyTorch, curves as a table, the command to repeat it.",
+            )
+        if run.bundled:
+            return
+        if state in ("failed", "lost", "cancelled") and st.button("Resume", icon=":material/resume:"):
+            with frame.guard():
+                run_view.resume(run)
+                st.rerun()
+        if state in ("done", "cancelled") and has_weights:
+            another_minute(run)
+        if state not in run_view.LIVE and st.button(
+            "Delete", icon=":material/delete:", key=f"delete_{run.id}"
+        ):
+            _confirm([run])
+
+
+def another_minute(run: Run) -> None:
+    """A button that trains `run` on, as a run of its own that is shown on the page of training."""
+    if st.button("Train another minute", icon=":material/more_time:"):
+        with frame.guard():
+            further = train_form.begin(train_form.further(run))
+            st.switch_page("pages/train.py", query_params={"run": further.id})
+
+
+def _packed(run: Run) -> bytes:
+    """Called when somebody clicks: it takes torch, and time."""
+    from sslviz import export
+
+    return export.pack(run)
+
+
+@st.dialog("Delete?")
+def _confirm(chosen: Sequence[Run]) -> None:
+    names = "".join(f"\n- {name}" for name in map(pictures.literal, curves.names(chosen[:12])))
+    more = f"\n- and {len(chosen) - 12} more" if len(chosen) > 12 else ""
+    what = "This run" if len(chosen) == 1 else f"These {len(chosen)} runs"
+    st.markdown(f"{what} will be deleted, with curves and weights:\n{names}{more}")
+    words_ = "Delete the run" if len(chosen) == 1 else f"Delete {len(chosen)} runs"
+    if st.button(words_, type="primary", icon=":material/delete:"):
+        with frame.guard():
+            for run in chosen:
+                run.delete()
+            st.query_params.pop("run", None)
+            st.rerun()
+
+
+def compare(chosen: list[Run]) -> None:
+    """Several runs: their curves laid over each other, and what differs beside their figures."""
+    st.subheader(f"{len(chosen)} runs compared", anchor=False)
+    readable = [run for run in chosen if not run.damage]
+    live = any(run.status().state in run_view.LIVE for run in readable)
+    if readable:
+        st.fragment(_overlaid, run_every=run_view.TICK if live else None)([run.id for run in readable])
+    own = [run for run in chosen if not run.bundled]
+    if own and st.button(f"Delete {len(own)} runs" if len(own) > 1 else "Delete the run that is yours",
+                         icon=":material/delete:", key="delete_several"):  # fmt: skip
+        _confirm(own)
+
+
+def _overlaid(ids: list[str]) -> None:
+    """Curves and table; the body of a fragment."""
+    with frame.guard():
+        found = words.opened(frame.workspace(), ids)
+        if not found:
+            return
+        curves.draw(found[: curves.MOST], "compared_" + "_".join(ids[: curves.MOST]))
+        if len(found) > curves.MOST:
+            st.caption(f"The curves are those of the first {curves.MOST}.")
+        pictures.show(side_by_side(found, [run.status() for run in found]))
+
+
+FIGURES: tuple[tuple[str, Callable[[Status], Any], Callable[[Any], str], bool], ...] = (
+    ("Held-out accuracy", lambda s: s.heldout_accuracy, words.percent, True),
+    ("Chance", lambda s: s.chance, words.percent, False),
+    ("Features", lambda s: s.knn_accuracy, words.percent, True),
+    ("Features, untrained", lambda s: s.knn_untrained, words.percent, False),
+    ("Training accuracy", lambda s: s.train_accuracy, words.percent, False),
+    ("Steps", lambda s: s.step or None, lambda n: f"{n:,}", False),
+    ("Trained for", lambda s: s.seconds or None, words.duration, False),
+    ("Views a second", lambda s: s.views_per_second, lambda n: f"{n:,.0f}", False),
+)
+"""Name, which it is, how it is written, and whether the best of several is worth a mark."""
+
+
+def side_by_side(found: Sequence[Run], statuses: Sequence[Status]) -> str:
+    """A table as HTML: a column a run, first the figures, then the settings that differ."""
+    names = [escape(pictures.name_of(name)) for name in curves.names(found)]
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    rows = []
+    same_task = (
+        len({(run.spec.task, status.chance) for run, status in zip(found, statuses, strict=True)}) == 1
+    )
+    for name, of, write, ranked in FIGURES:
+        values = [of(status) for status in statuses]
+        known = [value for value in values if value is not None]
+        if not known:
+            continue
+        # Accuracies at different tasks are not a race.
+        best = max(known) if ranked and len(set(known)) > 1 and (same_task or name == "Features") else None
+        cells = "".join(
+            f"<td>{f'<b>{write(v)}</b>' if v == best else '–' if v is None else write(v)}</td>"
+            for v in values
+        )
+        rows.append(f'<tr><th scope="row">{name}</th>{cells}</tr>')
+    settings = [
+        f'<tr><th scope="row">{escape(comparison.called(name))}</th>'
+        + "".join(f"<td>{escape(words.setting(name, value))}</td>" for value in values)
+        + "</tr>"
+        for name, values in comparison.differing(found).items()
+    ]
+    return (
+        '<div class="sv-beside"><table><thead><tr><th></th>'
+        f"{head}</tr></thead><tbody>{''.join(rows)}</tbody><tbody>{''.join(settings)}</tbody></table></div>"
+    )

@@ -120,7 +120,7 @@ def test_from_own_images_to_their_neighbours(browser: Browser, server: Server, p
     ask_for_minutes(page, "0.4")
     page.get_by_role("button", name="Start training").click()
     page.wait_for_url(re.compile(r"run=[0-9a-z]{12}"), timeout=SECONDS)
-    page.locator('[data-testid="stVegaLiteChart"]').first.wait_for(timeout=SECONDS)
+    page.wait_for_selector('.rc[data-state="ready"]', timeout=SECONDS)
     before = step(page)
     moves(page, beyond=max(0, before))
 
@@ -128,7 +128,7 @@ def test_from_own_images_to_their_neighbours(browser: Browser, server: Server, p
     address = page.url
     seen = step(page)
     page.reload()
-    page.locator('[data-testid="stVegaLiteChart"]').first.wait_for(timeout=SECONDS)
+    page.wait_for_selector('.rc[data-state="ready"]', timeout=SECONDS)
     assert page.url == address
     now = step(page)
     assert now == -1 or now >= seen
@@ -145,6 +145,106 @@ def test_from_own_images_to_their_neighbours(browser: Browser, server: Server, p
     page.get_by_text("Nearest neighbours").first.wait_for(timeout=SECONDS)
     page.get_by_text("Raw pixels").nth(1).wait_for(timeout=SECONDS)
     assert hosts == {server.url.removeprefix("http://")}
+    page.close()
+
+
+def updates(page: Page) -> int:
+    """How often the curves on the page have been drawn with new data."""
+    return int(page.get_attribute(".rc", "data-updates") or 0)
+
+
+def axes(page: Page) -> dict[str, list[float]]:
+    """What the first panel of the curves shows, across and up."""
+    found: dict[str, list[float]] = page.evaluate(
+        """() => {
+            const { xaxis, yaxis } = document.querySelector('.rc-plot')._fullLayout;
+            return { x: xaxis.range, y: yaxis.range };
+        }"""
+    )
+    return found
+
+
+def shown(page: Page, kind: str) -> set[bool]:
+    """Whether the traces of a kind are visible."""
+    found: list[bool] = page.evaluate(
+        """kind => document.querySelector('.rc-plot').data
+            .filter((trace) => trace.meta === kind).map((trace) => trace.visible)""",
+        kind,
+    )
+    return set(found)
+
+
+def test_zoom_and_hidden_curves_survive_updates(browser: Browser, server: Server, photographs: bytes) -> None:
+    """Ten updates of a live run later one still looks at what one had zoomed into."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{server.url}/images")
+    page.locator('input[type="file"]').first.set_input_files(
+        {"name": "holiday.zip", "mimeType": "application/zip", "buffer": photographs}
+    )
+    page.get_by_text(f"{IMAGES} added").wait_for(timeout=SECONDS)
+    page.get_by_role("link", name="Train", exact=True).first.click()
+    ask_for_minutes(page, "20")
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_selector('.rc[data-state="ready"]', timeout=SECONDS)
+    page.wait_for_function("+document.querySelector('.rc').dataset.updates > 2", timeout=SECONDS)
+    label = page.get_attribute(".rc-plot", "aria-label") or ""
+    assert "Rotation on photos" in label
+    assert "held-out accuracy" in label
+
+    page.locator('.rc-legend button[data-key="kind training"]').click()
+    page.wait_for_selector('.rc-legend button[aria-pressed="false"]')
+    assert shown(page, "training") == {False}
+    page.locator(".rc-plot").scroll_into_view_if_needed()
+    x, y = page.evaluate(
+        """() => {
+            const plot = document.querySelector('.rc-plot'), { xaxis, yaxis } = plot._fullLayout;
+            const box = plot.getBoundingClientRect();
+            return [box.x + xaxis._offset + 0.1 * xaxis._length, box.y + yaxis._offset + 0.2 * yaxis._length];
+        }"""
+    )
+    whole = axes(page)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 120, y + 90, steps=8)
+    page.mouse.up()
+    page.locator('.rc-tools [data-tool="fit"]').wait_for(timeout=SECONDS)
+    zoomed = axes(page)
+    assert zoomed["x"][1] - zoomed["x"][0] < 0.5 * (whole["x"][1] - whole["x"][0])
+    assert whole["x"][0] < zoomed["x"][0]
+
+    before = updates(page)
+    page.wait_for_function(
+        "least => +document.querySelector('.rc').dataset.updates >= least", arg=before + 10, timeout=SECONDS
+    )
+    assert axes(page) == zoomed
+    assert shown(page, "training") == {False}
+    assert (
+        page.locator('.rc-legend button[data-key="kind training"]').get_attribute("aria-pressed") == "false"
+    )
+
+    # A setting of the curves redraws them, and is no reason to lose the place either.
+    page.get_by_role("slider").first.press("ArrowRight")
+    before = updates(page)
+    page.wait_for_function(
+        "least => +document.querySelector('.rc').dataset.updates > least", arg=before, timeout=SECONDS
+    )
+    assert axes(page) == zoomed
+
+    page.mouse.dblclick(x + 60, y + 40)
+    page.locator('.rc-tools [data-tool="fit"]').wait_for(state="hidden", timeout=SECONDS)
+    page.wait_for_function(
+        "document.querySelector('.rc-plot')._fullLayout.xaxis.range[0] === 0", timeout=SECONDS
+    )
+    assert axes(page)["x"][1] > zoomed["x"][1]
+    page.locator('.rc-legend button[data-key="kind training"]').click()
+    page.wait_for_function(
+        "document.querySelector('.rc-plot').data.every((trace) => trace.visible)", timeout=SECONDS
+    )
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Resume").wait_for(timeout=SECONDS)
+    assert not errors
     page.close()
 
 

@@ -150,7 +150,7 @@ def build(
     called = names(found)
     begins = [curves.number(at.get(across)) or 0.0 for at in told[0][1]]
     return Chart(
-        revision=f"{key} {across} {unit} {len(before)} {len(panels)}",
+        revision=f"{key} {across} {unit} {len(before)}",
         label=_label(found, statuses, called, end, unit),
         unit=unit,
         end=end,

@@ -15,7 +15,7 @@ class RunCurves {
       root.querySelector(`.rc-${name}`),
     );
     this.hidden = new Set(); // "kind training", "run <id>"
-    this.zoom = {}; // axis of plotly → range; only what a reader changed
+    this.zoom = {}; // "x" or a panel's name → range; only what a reader changed
     this.updates = 0;
     this.buttons = Object.fromEntries(Object.entries(TOOLS).map(([name, tool]) => [name, this.tool(name, ...tool)]));
     this.buttons.fit.hidden = true;
@@ -136,7 +136,7 @@ class RunCurves {
       const [x, y] = [axisName("xaxis", i), axisName("yaxis", i)];
       const last = !this.narrow || i === data.panels.length - 1;
       layout[x] = {
-        domain: domains[i].x, anchor: axisName("y", i), range: this.zoom.xaxis ?? [0, data.end], autorange: false,
+        domain: domains[i].x, anchor: axisName("y", i), range: [...(this.zoom.x ?? [0, data.end])], autorange: false,
         matches: i ? "x" : undefined, showgrid: false, zeroline: false, linecolor: theme.line, showline: true,
         ticks: "outside", ticklen: 4, tickcolor: theme.line, nticks: domains[i].x[1] - domains[i].x[0] > 0.5 ? 8 : 5,
         title: last && (this.narrow || i !== 1 || data.panels.length === 2) ? { text: data.unit, standoff: 6 } : undefined,
@@ -144,7 +144,7 @@ class RunCurves {
         unifiedhovertitle: { text: `${data.unit} %{x}` },
         fixedrange: false,
       };
-      const zoomed = this.zoom[y];
+      const zoomed = this.zoom[panel.name];
       layout[y] = {
         domain: domains[i].y, anchor: axisName("x", i), gridcolor: grid, zeroline: false, automargin: false,
         ticklabelstandoff: 5, tickformat: panel.percent ? ".3~%" : ".3~g", rangemode: panel.percent ? "tozero" : "normal", nticks: 6,
@@ -204,7 +204,8 @@ class RunCurves {
       for (const key of Object.keys(change)) {
         const axis = /^([xy]axis)(\d*)\.range/.exec(key);
         if (!axis) continue;
-        const name = axis[1] === "xaxis" ? "xaxis" : axis[1] + axis[2]; // the panels share what is across
+        // The panels share what is across; their own is kept by name, for one may come in between.
+        const name = axis[1] === "xaxis" ? "x" : this.data.panels[(axis[2] || 1) - 1].name;
         this.zoom[name] = [...this.plot._fullLayout[axis[1] + axis[2]].range];
       }
       this.buttons.fit.hidden = !Object.keys(this.zoom).length;

@@ -338,13 +338,13 @@ def test_flipping_after_turning_is_explained_where_it_is_switched_on() -> None:
 
 
 def test_shares_are_rounded_as_people_read_them() -> None:
-    from sslviz.ui import run_view
+    from sslviz.ui.words import percent, verdict
 
     shown = {0.5: "50%", 0.123: "12.3%", 0.0005: "0.05%", 0.015625: "1.6%", 0.0: "0%", 1.0: "100%"}
-    assert {value: run_view.percent(value) for value in shown} == shown
-    assert run_view.percent(None) == "–"
-    verdict = run_view.verdict(runs.Status(heldout_accuracy=0.383, chance=0.0005))
-    assert "766 times as often as guessing (0.05%)" in verdict
+    assert {value: percent(value) for value in shown} == shown
+    assert percent(None) == "–"
+    said = verdict(runs.Status(heldout_accuracy=0.383, chance=0.0005))
+    assert "766 times as often as guessing (0.05%)" in said
 
 
 def test_steps_of_a_number_are_a_twentieth_of_its_range_or_so() -> None:
@@ -391,3 +391,148 @@ def test_every_widget_has_a_name() -> None:
     check: Callable[[AppTest], None] = each_widget_has_a_name
     for page in ("images", "train", "runs"):
         check(opened(page))
+
+
+def chart_of(app: AppTest) -> dict[str, Any]:
+    """What the browser gets to draw."""
+    (found,) = [
+        json.loads(element.proto.json)
+        for element in app.get("bidi_component")
+        if element.proto.component_name.endswith("sslviz_curves")
+    ]
+    return dict(found)
+
+
+def test_a_run_shows_its_figures_with_what_to_hold_them_against() -> None:
+    a_set("some", 6)
+    run = a_run(plan={"batch": 32, "precision": "bf16", "seconds": 60.0, "threads": 2, "channels_last": True})
+    run.set_status(
+        knn_accuracy=0.31,
+        knn_untrained=0.24,
+        knn_pixels=0.26,
+        memory_bytes=812_000_000,
+        evaluation_seconds=1.2,
+    )
+    app = opened("train", run=run.id)
+    assert not app.exception
+    text = words(app)
+    for wanted in ("40%", "chance 25%", "31%", "untrained 24%", "pixels 26%", "1,234", "812 MB", "30 s"):
+        assert wanted in text, wanted
+    assert "Measuring took 4% of the time" in text
+    assert "measured on this machine" in text
+    chart = chart_of(app)
+    assert [panel["name"][:8] for panel in chart["panels"]] == ["Pretext ", "Features", "Loss"]
+    assert {kind["name"] for kind in chart["kinds"]} == {"training", "held out"}
+
+
+def test_a_run_of_an_earlier_version_is_shown_without_what_it_does_not_know() -> None:
+    a_set("some", 6)
+    app = opened("train", run=a_run().id)
+    assert "Measuring took" not in words(app)
+    assert "Memory" not in words(app)
+    assert len(chart_of(app)["panels"]) == 2
+
+
+def test_another_run_is_laid_over_and_in_the_address() -> None:
+    a_set("some", 6)
+    one, other = a_run(), a_run(seed=3)
+    app = opened("train", run=one.id)
+    assert len(chart_of(app)["runs"]) == 1
+    app.multiselect(key=f"with_{one.id}").set_value([other.id]).run()
+    assert not app.exception
+    assert [run["id"] for run in chart_of(app)["runs"]] == [one.id, other.id]
+    assert app.query_params["with"] in (other.id, [other.id])
+    again = opened("train", **{"run": one.id, "with": other.id})
+    assert [run["id"] for run in chart_of(again)["runs"]] == [one.id, other.id]
+
+
+def test_smoothing_leaves_the_raw_curve_behind() -> None:
+    a_set("some", 6)
+    app = opened("train", run=a_run().id)
+    app.slider(key="curves_smoothing").set_value(0.0).run()
+    assert all(curve["raw"] is None for curve in chart_of(app)["curves"])
+    app.slider(key="curves_smoothing").set_value(0.9).run()
+    assert any(curve["raw"] for curve in chart_of(app)["curves"])
+
+
+def test_a_run_that_goes_on_from_another_says_so_and_shows_both() -> None:
+    a_set("some", 6)
+    parent = a_run()
+    child = a_run(start=parent.id, since=100)
+    app = opened("train", run=child.id)
+    labels = [link.label for link in app.page_link]
+    assert any(label.startswith("Continues") and "100 steps" in label for label in labels)
+    assert chart_of(app)["begins"] == [100]
+    app.toggle(key="curves_before").set_value(False).run()
+    assert chart_of(app)["begins"] == []
+    app = opened("train", run=parent.id)
+    assert any(link.label.startswith("Continued by") for link in app.page_link)
+    parent.delete()
+    assert "no longer here" in words(opened("train", run=child.id))
+
+
+def test_what_goes_wrong_is_said_with_what_to_try() -> None:
+    a_set("some", 6)
+    run = a_run()
+    run.set_status(heldout_accuracy=0.25)
+    app = opened("train", run=run.id)
+    assert any("noise of guessing" in box.value.replace("\\", "") for box in app.info)
+    run.set_status(heldout_accuracy=0.5)
+    assert not opened("train", run=run.id).info
+
+
+def test_a_queued_run_says_its_place_and_about_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    a_set("some", 6)
+    run = a_run("queued")
+    monkeypatch.setattr(jobs, "place", lambda run: 2)
+    monkeypatch.setattr(jobs, "expected_wait", lambda run: 170.0, raising=False)
+    assert "2 runs before it, about 3 min" in words(opened("train", run=run.id))
+    monkeypatch.setattr(jobs, "expected_wait", lambda run: None, raising=False)
+    assert "2 runs before it." in words(opened("train", run=run.id))
+
+
+def test_the_table_has_the_settings_that_differ_and_no_others() -> None:
+    from sslviz.ui import run_table
+
+    found = [a_run(seed=seed, lr=0.01) for seed in (1, 2)]
+    table = run_table.columns(found, [run.status() for run in found])
+    assert table["seed"] == [1, 2]
+    assert not {"lr", "task", "batch", "note", "features"} & set(table)
+    found[0].describe(title="mine", note="a try")
+    table = run_table.columns(found, [run.status() for run in found])
+    assert table["run"][0] == "mine"
+    assert table["note"] == ["a try", ""]
+
+
+def test_several_runs_in_the_address_are_compared() -> None:
+    a_set("some", 6)
+    found = [a_run(seed=seed) for seed in (1, 2, 3)]
+    found[0].set_status(heldout_accuracy=0.6)
+    found[1].describe(title=HOSTILE)
+    app = opened("runs", run=f"{found[0].id},{found[1].id}")
+    assert not app.exception
+    assert "2 runs compared" in words(app)
+    assert {run["id"] for run in chart_of(app)["runs"]} == {run.id for run in found[:2]}
+    (beside,) = [html.value for html in app.html if "<table" in html.value]
+    assert "<td><b>60%</b></td>" in beside
+    assert "<img" not in beside
+    assert "Seed" in beside
+    assert any(b.label == "Delete 2 runs" for b in app.button)
+    alone = opened("runs", run=found[2].id)
+    assert len(chart_of(alone)["runs"]) == 1
+    assert any(b.label == "Delete" for b in alone.button)
+    assert "compared" not in words(alone)
+
+
+def test_hundreds_of_runs_are_listed_within_a_second() -> None:
+    import time
+
+    for number in range(200):
+        run = runs.create(settings.workspace(), Spec(task="rotation", images="some", seed=number))
+        run.set_status(state="done", heldout_accuracy=0.5, chance=0.25)
+    from sslviz.ui import run_table
+
+    began = time.process_time()
+    found = runs.listing(settings.workspace())
+    run_table.columns(found, [run.status() for run in found])
+    assert time.process_time() - began < 1.0

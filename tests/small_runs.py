@@ -81,5 +81,5 @@ def worker(run: Run) -> subprocess.Popen[str]:
 
 def curve(run: Run) -> list[tuple[Any, ...]]:
     """What a run's metrics say, without what depends on the clock."""
-    names = ("step", "loss", "accuracy", "heldout_accuracy", "heldout_loss", "learning_rate")
+    names = ("step", "loss", "accuracy", "heldout_accuracy", "heldout_loss", "learning_rate", "knn_accuracy")
     return [tuple(point[name] for name in names) for point in run.metrics()]

@@ -34,24 +34,71 @@ def write_atomically(path: Path, data: bytes) -> None:
     """
     with writing(path.parent, len(data)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = temporary_beside(path)
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
+        put(path, data)
+
+
+def put(path: Path, data: bytes) -> None:
+    """`write_atomically` within a folder that there is, with the system's own errors."""
+    temporary = temporary_beside(path)
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Replace `path` by `value` as JSON, atomically. A number that is not finite is a `ValueError`."""
+    write_atomically(path, as_json(value))
+
+
+def as_json(value: dict[str, Any]) -> bytes:
+    """`value` as `write_json` writes it."""
     text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     # A name may carry half a surrogate pair, which UTF-8 has no bytes for.
-    write_atomically(path, text.encode("utf-8", errors="replace"))
+    return text.encode("utf-8", errors="replace")
+
+
+def append(path: Path, data: bytes) -> None:
+    """Add `data` to the end of `path`, all of it or, where the disk is full, nothing. For one writer.
+
+    Raises `UserError` where the disk is full or may not be written to.
+    """
+    with writing(path.parent, len(data)), path.open("ab", buffering=0) as file:
+        before = file.seek(0, os.SEEK_END)
+        try:
+            left = memoryview(data)
+            while left:  # a disk that is almost full takes a part of it, and says so at the next call only
+                left = left[file.write(left) or 0 :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                file.truncate(before)
+            raise
+
+
+def flush(path: Path) -> None:
+    """Have what was appended to `path` survive a power cut, where there is such a file."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def rotate(log: Path, most: int) -> None:
+    """Keep a log and its older half, `log.old.txt` beside `log.txt`, within `most` bytes.
+
+    The file is emptied in place, since others have it open; what they write meanwhile may be lost.
+    """
+    with contextlib.suppress(OSError):
+        if log.stat().st_size > most // 2:
+            with log.open("rb") as file:
+                file.seek(-(most // 2), os.SEEK_END)
+                older = file.read()
+            put(log.with_name(f"{log.stem}.old{log.suffix}"), older)
+            os.truncate(log, 0)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -105,11 +152,13 @@ def flush_folder(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what writers that were killed a day or more ago left in `folder`."""
-    for left in folder.glob(".*.tmp"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
-                left.unlink()
+    """Remove what processes that were killed a day or more ago left in `folder`: files and folders that were
+    half written, and folders that were half deleted."""
+    for pattern in (".*.tmp", ".*.deleted"):
+        for left in folder.glob(pattern):
+            with contextlib.suppress(OSError):
+                if time.time() - left.lstat().st_mtime > _ABANDONED_SECONDS:
+                    shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
 
 
 @contextlib.contextmanager

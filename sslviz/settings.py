@@ -58,6 +58,11 @@ class Settings:
     """How long the supervisor stays when no server is left and nothing is queued."""
     silence_seconds: float = 120.0
     """A run without a new metric for this long is shown as not responding."""
+    ready_for_jobs: int = 1
+    """Whether a process is kept ready for maps, UMAP compiled: some 700 MB of memory while the app is served,
+    for ten seconds or more that the first map need not wait. Nought does without."""
+    max_log_bytes: int = 5 * MEGABYTE
+    """Most that the log of a run takes, the older half in `log.old.txt`."""
     cancel_seconds: float = 10.0
     """How long a cancelled run may take to save its state before it is ended."""
 

@@ -21,7 +21,7 @@ __all__ = ["features"]
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """No process starts; the names of those asked for are returned."""
     asked: list[str] = []
-    monkeypatch.setattr(jobs, "detach", lambda module, *rest, **options: asked.append(module))
+    monkeypatch.setattr(jobs.processes, "detach", lambda module, *rest, **options: asked.append(module))
     monkeypatch.setattr(project, "umap", lambda features, *_: project.pca(features) ** 3)
     return asked
 

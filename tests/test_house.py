@@ -38,6 +38,7 @@ ORDER = (
     ("posters", "papers"),
     ("worker",),
     ("ui",),
+    ("bench",),
     ("cli", "encoders"),
     ("__main__",),
 )

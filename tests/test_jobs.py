@@ -17,6 +17,7 @@ from small_runs import end_all, make_run, make_set, pictures, python, wait_for
 
 from sslviz import images, imagesets, jobs, runs, settings, supervisor
 from sslviz.errors import UserError
+from sslviz.jobs import processes
 from sslviz.runs import Run, Spec
 from sslviz.supervisor import Supervisor
 
@@ -40,7 +41,7 @@ def queued(name: str = "x") -> Run:
 @pytest.fixture
 def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """No supervisor is started."""
-    monkeypatch.setattr(jobs, "start_supervisor", lambda: None)
+    monkeypatch.setattr(processes, "start_supervisor", lambda: None)
 
 
 def test_first_come_first_served_and_twice_is_once(nobody: None) -> None:
@@ -56,7 +57,7 @@ def test_claims_are_exclusive_and_one_a_device(nobody: None, monkeypatch: pytest
     process = subprocess.Popen(["true"])
     process.wait()
 
-    def begin(self: Supervisor, run: Run) -> subprocess.Popen[bytes]:
+    def begin(self: Supervisor, run: Run, ticket: Path) -> subprocess.Popen[bytes]:
         begun.append(run.id)
         return process  # type: ignore[return-value]
 
@@ -107,7 +108,7 @@ def test_asking_for_a_run_that_waits_already_starts_a_supervisor_where_it_has_di
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     started: list[int] = []
-    monkeypatch.setattr(jobs, "start_supervisor", lambda: started.append(1))
+    monkeypatch.setattr(processes, "start_supervisor", lambda: started.append(1))
     run = queued()
     jobs.submit(run)
     jobs.submit(run)
@@ -117,7 +118,7 @@ def test_asking_for_a_run_that_waits_already_starts_a_supervisor_where_it_has_di
 
 def test_a_page_keeps_a_supervisor_without_starting_many(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
-    monkeypatch.setattr(jobs, "detach", lambda module, **_: started.append(module))
+    monkeypatch.setattr(processes, "detach", lambda module, **_: started.append(module))
     for _ in range(3):  # the first is about to begin
         jobs.keep_supervisor()
     assert started == ["sslviz.supervisor"]

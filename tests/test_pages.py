@@ -29,7 +29,7 @@ HOSTILE = "![x](http://evil.example/p.png) :red[r] <img src=x onerror=alert(1)> 
 def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Pages ask for processes; here none starts, and the names of their modules are returned."""
     asked: list[str] = []
-    monkeypatch.setattr(jobs, "detach", lambda module, *rest, **options: asked.append(module))
+    monkeypatch.setattr(jobs.processes, "detach", lambda module, *rest, **options: asked.append(module))
     return asked
 
 
@@ -156,7 +156,7 @@ def test_the_first_paint_waits_for_nothing_heavy() -> None:
         "import sys\n"
         "from streamlit.testing.v1 import AppTest\n"
         "from sslviz import jobs\n"
-        "jobs.detach = lambda *a, **k: None\n"
+        "jobs.processes.detach = lambda *a, **k: None\n"
         f"app = AppTest.from_file({str(ROOT / 'app.py')!r}, default_timeout=60).run()\n"
         "assert not app.exception, app.exception\n"
         "heavy = {'torch', 'torchvision', 'plotly.express', 'umap', 'numba', 'sklearn', 'scipy'}\n"
@@ -183,11 +183,9 @@ def test_training_starts_once_however_often_one_clicks() -> None:
     assert [run.id for run in made] == ([first] if isinstance(first, str) else first)
     assert made[0].spec.task == "jigsaw"
     assert made[0].spec.minutes == 1.0
-    from sslviz.ui import train_form
-
     spec = made[0].spec
     assert spec.command == "sslviz train jigsaw --images some --minutes 1 --seed 0"
-    assert train_form.DOUBLE_CLICK_SECONDS > 1
+    assert jobs.queue.DOUBLE_CLICK_SECONDS > 1
 
 
 def test_a_run_is_found_again_by_its_address() -> None:
@@ -485,9 +483,9 @@ def test_a_queued_run_says_its_place_and_about_how_long(monkeypatch: pytest.Monk
     a_set("some", 6)
     run = a_run("queued")
     monkeypatch.setattr(jobs, "place", lambda run: 2)
-    monkeypatch.setattr(jobs, "expected_wait", lambda run: 170.0, raising=False)
+    monkeypatch.setattr(jobs, "expected_wait", lambda run: 170.0)
     assert "2 runs before it, about 3 min" in words(opened("train", run=run.id))
-    monkeypatch.setattr(jobs, "expected_wait", lambda run: None, raising=False)
+    monkeypatch.setattr(jobs, "expected_wait", lambda run: None)
     assert "2 runs before it." in words(opened("train", run=run.id))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from sslviz import runs, settings
+from sslviz import files, runs, settings
 from sslviz.errors import UserError
 from sslviz.runs import ID, Run, Spec, Status, create, listing, new_id, open_run
 
@@ -101,14 +101,14 @@ def test_largest_seed_and_threads_are_taken() -> None:
 def test_a_run_that_cannot_be_written_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of one would be the latest run."""
     whole = create(settings.workspace(), SPEC)
-    write = runs.write_json
+    put = files.put
 
-    def full(path: Path, value: dict[str, Any]) -> None:
+    def full(path: Path, data: bytes) -> None:
         if path.name == "spec.json":
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(path, value)
+        put(path, data)
 
-    monkeypatch.setattr(runs, "write_json", full)
+    monkeypatch.setattr(files, "put", full)
     with pytest.raises(UserError, match="The disk is full"):
         create(settings.workspace(), SPEC)
     assert open_run(settings.workspace(), "latest") == whole

@@ -238,16 +238,17 @@ def test_a_spare_trains_the_run_whose_path_it_is_given_whatever_the_locale(
     monkeypatch.setattr(given, "close", lambda: None)
     one = Supervisor()
     one.spare = SimpleNamespace(stdin=given, poll=lambda: None)  # type: ignore[assignment]
-    one.begin(runs.Run(folder, runs.Spec(task="rotation", images="x")))
+    ticket = home / "running" / "a ticket"
+    one.begin(runs.Run(folder, runs.Spec(task="rotation", images="x")), ticket)
     trained: list[Path] = []
-    monkeypatch.setattr(worker_module, "_train", trained.append)
+    monkeypatch.setattr(worker_module, "_train", lambda *paths: trained.extend(paths))
     monkeypatch.setattr(glue, "warm_up", lambda: None)
     monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(given.getvalue()), encoding="latin-1"))
     worker_module.spare()
-    assert trained == [folder]
+    assert trained == [folder, ticket]
     monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(), encoding="latin-1"))
     worker_module.spare()  # its supervisor is gone
-    assert len(trained) == 1
+    assert len(trained) == 2
 
 
 def test_a_done_run_without_a_sound_checkpoint_is_trained_again(images: ImageSet) -> None:

@@ -25,6 +25,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,18 @@ from sslviz.files import read_json, write_atomically, write_json, writing
 from sslviz.runs import checkpoints
 from sslviz.runs.records import FINISHED, Spec, State, Status, checked, plain
 
-__all__ = ["FINISHED", "Run", "Spec", "State", "Status", "create", "is_held", "listing", "new_id", "open_run"]
+__all__ = [
+    "FINISHED", "Run", "Spec", "State", "Status",
+    "create", "is_held", "listing", "new_id", "newest", "open_run", "read_run",
+]  # fmt: skip
 
 BUNDLED = Path(__file__).parent.parent / "encoders"
 """The encoders that come with the package, in the same layout."""
 
 ID = re.compile(r"[0-9a-z]{12}")
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+RACY_NANOSECONDS = 2 * 10**9
+"""Two versions of a file that are younger than this may have the same time, size and place on the disk."""
 ORPHAN_SECONDS = 10.0
 """A queued run may be without its ticket for this long: its maker is between two lines."""
 
@@ -140,7 +146,7 @@ class Run:
 
     def read_status(self) -> Status:
         try:
-            status: Status = checked(Status, read_json(self.folder / "status.json"))
+            status: Status = _read_as(Status, self.folder / "status.json")
         except FileNotFoundError:
             return Status(state="done" if self.bundled else "queued", updated=self.spec.created)
         except (OSError, ValueError):
@@ -188,6 +194,15 @@ class Run:
         """(step, folder) of the complete checkpoints, newest first."""
         return checkpoints.sound(self.folder / "checkpoints")
 
+    def damage_until(self, step: int) -> str:
+        """A sentence on the newest checkpoint that is damaged, for a run that goes on from `step`, which is
+        the newest that is not, or nought; empty where no newer one is damaged."""
+        newer = [one for one in checkpoints.damaged(self.folder / "checkpoints") if one > step]
+        if not newer:
+            return ""
+        whence = f"it went on from step {step:,}" if step else "it began again from step 0"
+        return f"The checkpoint of step {newer[0]:,} was damaged: {whence}."
+
     def weights(self) -> Path:
         """`model.safetensors` of the newest checkpoint that is whole.
 
@@ -221,17 +236,18 @@ class Run:
     def append_metric(self, point: Mapping[str, Any]) -> None:
         """Add a point to the curves: one write, so that a reader sees it whole or not at all."""
         line = json.dumps(plain(point), allow_nan=False) + "\n"
-        with writing(self.folder), (self.folder / "metrics.jsonl").open("ab", buffering=0) as file:
-            file.write(line.encode())
+        files.append(self.folder / "metrics.jsonl", line.encode())
 
     def keep_metrics(self, last_step: int) -> None:
         """Drop what lies after `last_step`: a resumed run writes those points again."""
         lines = [json.dumps(point) + "\n" for point in self.metrics() if point["step"] <= last_step]
         write_atomically(self.folder / "metrics.jsonl", "".join(lines).encode())
 
-    def save_checkpoint(self, step: int, files: Mapping[str, bytes]) -> Path:
-        """Write a checkpoint: `files` maps "model.safetensors", "resume.safetensors" to their bytes."""
-        return checkpoints.save(self.folder / "checkpoints", step, files)
+    def save_checkpoint(self, step: int, contents: Mapping[str, bytes]) -> Path:
+        """Write a checkpoint: `contents` maps "model.safetensors", "resume.safetensors" to their bytes."""
+        # Whoever resumes from it takes the points before it for granted.
+        files.flush(self.folder / "metrics.jsonl")
+        return checkpoints.save(self.folder / "checkpoints", step, contents)
 
     # What people ask of a run
 
@@ -309,8 +325,8 @@ def create(workspace: Path, spec: Spec) -> Run:
     try:
         with writing(folder.parent):
             draft.mkdir(parents=True)
-            write_json(draft / "status.json", asdict(status))
-            write_json(draft / "spec.json", asdict(spec))
+            files.put(draft / "status.json", files.as_json(asdict(status)))
+            files.put(draft / "spec.json", files.as_json(asdict(spec)))
             files.replace(draft, folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -318,10 +334,10 @@ def create(workspace: Path, spec: Spec) -> Run:
     return Run(folder, spec)
 
 
-def _read(folder: Path, bundled: bool = False) -> Run:
+def read_run(folder: Path, bundled: bool = False) -> Run:
     """The run in `folder`, however damaged."""
     try:
-        return Run(folder, checked(Spec, read_json(folder / "spec.json")), bundled)
+        return Run(folder, _read_as(Spec, folder / "spec.json"), bundled)
     except UserError as error:
         damage = str(error)
     except (OSError, ValueError):
@@ -329,17 +345,35 @@ def _read(folder: Path, bundled: bool = False) -> Run:
     return Run(folder, Spec(task="", images=""), bundled, damage)
 
 
+def _read_as(kind: type[Any], path: Path) -> Any:
+    """What is in `path` as a `Spec` or `Status`; what was written a while ago is not read again each time."""
+    found = path.stat()
+    if abs(time.time_ns() - found.st_mtime_ns) < RACY_NANOSECONDS:
+        return checked(kind, read_json(path))
+    return _remembered(kind.__name__, str(path), found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=40_000)
+def _remembered(kind: str, path: str, *_: int) -> Any:
+    return checked({"Spec": Spec, "Status": Status}[kind], read_json(Path(path)))
+
+
 def _bundled() -> list[Run]:
     try:
         folders = sorted(path for path in BUNDLED.iterdir() if ID.fullmatch(path.name))
     except OSError:
         return []
-    return [run for run in (_read(folder, bundled=True) for folder in folders) if not run.damage]
+    return [run for run in (read_run(folder, bundled=True) for folder in folders) if not run.damage]
 
 
 def listing(workspace: Path) -> list[Run]:
     """Every run, newest first, then the encoders that come with the package."""
-    return [_read(workspace / "runs" / id_) for id_ in reversed(_ids(workspace))] + _bundled()
+    return [read_run(workspace / "runs" / id_) for id_ in reversed(_ids(workspace))] + _bundled()
+
+
+def newest(workspace: Path, count: int) -> Iterator[Run]:
+    """The `count` newest runs, newest first."""
+    return (read_run(workspace / "runs" / id_) for id_ in _ids(workspace)[: -count - 1 : -1])
 
 
 def open_run(workspace: Path, id_: str) -> Run:
@@ -348,9 +382,9 @@ def open_run(workspace: Path, id_: str) -> Run:
     if id_ == "latest":
         if not known:
             raise UserError("There is no run yet.", "Train one first.")
-        return _read(workspace / "runs" / known[-1])
+        return read_run(workspace / "runs" / known[-1])
     if id_ in known:
-        return _read(workspace / "runs" / id_)
+        return read_run(workspace / "runs" / id_)
     for run in _bundled():
         if run.id == id_:
             return run

@@ -40,6 +40,16 @@ def sound(parent: Path) -> Iterator[tuple[int, Path]]:
     return ((step, path) for step, path in reversed(_steps(parent)) if _is_sound(path))
 
 
+def damaged(parent: Path) -> list[int]:
+    """Steps of those that were written to their end and are no longer what their manifest says, newest
+    first."""
+    return [
+        step
+        for step, path in reversed(_steps(parent))
+        if (path / "manifest.json").exists() and not _is_sound(path)
+    ]
+
+
 def any_written(parent: Path) -> bool:
     """Whether one was ever written to its end, whatever has become of it since."""
     return any((path / "manifest.json").exists() for _, path in _steps(parent))

@@ -137,6 +137,9 @@ class Status:
     message: str = ""
     """One sentence for people: what it does now, or why it ended."""
     hint: str = ""
+    remark: str = ""
+    """What was out of the ordinary, in a sentence that stays: memory that sufficed for half a batch only, a
+    checkpoint that was damaged."""
     started: Moment | None = None
     finished: Moment | None = None
     updated: Moment = 0.0

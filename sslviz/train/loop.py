@@ -21,6 +21,8 @@ from sslviz.tasks.base import Batch, Task
 from sslviz.train.clock import Clock
 from sslviz.train.draws import Images, bind, held_out, rows_of_step, seed_for
 
+CACHED = 256
+"""Views that a processor evaluates at once: with more, their maps leave its caches."""
 ASSEMBLED = 2**16
 """Most arrangements that an evaluation tries at once: 64 MB of them."""
 SLOWER = 1.1
@@ -217,9 +219,12 @@ class Training:
 
         All of them, at least 2,000, or the first `examples`.
         """
-        heldout = self.heldout
-        count = len(heldout) if examples is None else min(examples, len(heldout))
-        size = max(1, 2048 // self.task.views)
+        return self.ask(self.heldout, len(self.heldout) if examples is None else examples)
+
+    def ask(self, batch: Batch, examples: int) -> tuple[float, float]:
+        """(loss, accuracy) on the first `examples` of a batch, the network in evaluation mode."""
+        count = min(examples, len(batch))
+        size = max(1, (2048 if self.device.type == "cuda" else CACHED) // self.task.views)
         if self.task.places:  # every answer of every example is tried, in memory, side by side
             size = max(1, min(size, ASSEMBLED // self.problem.classes))
         loss = torch.zeros((), device=self.device)
@@ -229,10 +234,10 @@ class Training:
             for begin in range(0, count, size):
                 self.between()
                 end = min(begin + size, count)
-                views = self.task.normalize(heldout.views[begin:end])
+                views = self.task.normalize(batch.views[begin:end])
                 with self._autocast():
                     logits = self._forward(views).float()
-                answer = heldout.answer[begin:end]
+                answer = batch.answer[begin:end]
                 loss += functional.cross_entropy(logits, answer, reduction="sum")
                 right += (logits.argmax(1) == answer).sum()
         self.network.train()

@@ -139,13 +139,12 @@ def _step_seconds(training: Training, least: float) -> float:
 def _speed(training: Training) -> Speed:
     """What a run as `training` stands will take."""
     plan, device = training.plan, training.device
-    before = training.views_seen, training.step
     step = _step_seconds(training, MEASURE_SECONDS)
-    # A view without its backward pass costs about a third.
-    view = step / ((training.views_seen - before[0]) / (training.step - before[1])) / 3
     rows = training.heldout_rows.repeat(-(-EXAMPLES // len(training.heldout_rows)))[:EXAMPLES]
-    made = len(training.problem.make(rows, seed_for(0, "time")))
+    batch = training.problem.make(rows, seed_for(0, "time"))
+    made = len(batch)
     prepare = _least(lambda: training.problem.make(rows, seed_for(0, "time")), device) * HELDOUT / made
+    evaluate = _least(lambda: training.ask(batch, made), device) / made
     some = training.problem.images[:EXAMPLES]
     look = _least(lambda: glimpse(training.network, training.task, some), device) / len(some)
     return Speed(
@@ -154,7 +153,7 @@ def _speed(training: Training) -> Speed:
         plan.threads,
         plan.batch,
         step,
-        view * training.task.views,
+        evaluate,
         prepare,
         look,
     )

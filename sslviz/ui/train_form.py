@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
-from sslviz import jobs, runs
+from sslviz import jobs
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run, Spec
 from sslviz.ui import frame, looks, options
@@ -22,9 +21,6 @@ NUMBERS: dict[str, tuple[str, Any, Any, Any, str]] = {
     "threads": ("Threads", 1, 256, 1, "Processor threads."),
 }
 """Label, smallest, largest, step and help of the advanced numbers; empty means automatic."""
-
-DOUBLE_CLICK_SECONDS = 3.0
-"""The same run asked for again within this time is the same click."""
 
 
 def choose(images: ImageSet) -> Spec:
@@ -112,15 +108,8 @@ def _advanced(spec: Spec) -> Spec:
 
 
 def begin(spec: Spec) -> Run:
-    """Queue a run. A second click on the same form within seconds finds the first one's run."""
-    asked = repr(spec)
-    last = st.session_state.get("last_asked")
-    if last is not None and last[0] == asked and time.monotonic() - last[1] < DOUBLE_CLICK_SECONDS:
-        return runs.open_run(frame.workspace(), last[2])
-    run = runs.create(frame.workspace(), spec)
-    st.session_state["last_asked"] = (asked, time.monotonic(), run.id)
-    jobs.submit(run)
-    return run
+    """Queue a run. A second click within seconds, in this tab or another, finds the first one's run."""
+    return jobs.ask(frame.workspace(), spec)
 
 
 def further(run: Run, minutes: float = 1.0) -> Spec:

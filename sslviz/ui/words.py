@@ -98,7 +98,7 @@ def sentence(run: Run, status: Status) -> str:
 def waiting(run: Run) -> str:
     """Its place in the queue, and how long that takes as far as one can tell."""
     before = jobs.place(run)
-    seconds = jobs.expected_wait(run) if hasattr(jobs, "expected_wait") else None
+    seconds = jobs.expected_wait(run)
     if before is None:
         return "It is about to begin."
     queue = f"{before} run{'s' if before > 1 else ''} before it" if before else "next in line"

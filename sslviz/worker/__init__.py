@@ -1,7 +1,8 @@
 """The process of one job: `python -m sslviz.worker FOLDER`, of a run or of a short job.
 
 With `--spare` it imports torch and the loop first and then reads the folder of exactly one run from its
-standard input; the end of that input, when the supervisor is gone, sends it home.
+standard input; with `--ready` it compiles UMAP first and then takes one short job. The end of that input,
+when the supervisor is gone, sends it home.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from sslviz import jobs
 from sslviz.errors import UserError
-from sslviz.runs import Run, Status, open_run
+from sslviz.runs import Run, Status, read_run
 
 Progress = Callable[..., None]
 """Called with things done, things to do, and what is being done."""
@@ -30,11 +31,13 @@ class Cancelled(Exception):  # noqa: N818 - no error
     """Somebody asked the job to stop."""
 
 
-def work_run(run: Run, report: Callable[[Status], None] | None = None) -> Status:
+def work_run(
+    run: Run, report: Callable[[Status], None] | None = None, claim: Callable[[], bool] = lambda: True
+) -> Status:
     """Train a run in this process; see `sslviz.worker.training`, which takes seconds to import."""
     from sslviz.worker import training
 
-    return training.work_run(run, report)
+    return training.work_run(run, report, claim)
 
 
 def work_job(job: jobs.Job) -> None:
@@ -171,28 +174,64 @@ KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
 
 
 def spare() -> None:
-    """Be ready, then train the one run whose folder is all that comes from standard input."""
+    """Be ready, then train the one run whose folder, and ticket, are all that comes from standard input."""
     from sslviz.worker import training
+    from sslviz.worker.waiting import usable_devices
 
     training.warm_up()
-    # The bytes of the path: text would be read in the locale's encoding, which may be another.
-    folder = sys.stdin.buffer.read()
-    if folder:
-        _train(Path(os.fsdecode(folder)))
+    jobs.note_devices(usable_devices())
+    folder, *ticket = _told(jobs.warm_lock())
+    if folder.name:
+        _train(folder, *ticket)
 
 
-def _train(folder: Path) -> None:
-    run = open_run(folder.parent.parent, folder.name)
-    with run.log.open("ab") as log:  # torch and its libraries write to the descriptors, not to sys.stdout
+def ready() -> None:
+    """Be ready for a map, then do the one short job whose folder comes from standard input."""
+    import threading
+
+    from sslviz.worker.readiness import compile_umap
+
+    # On Linux a thread has a niceness of its own, and one that was raised cannot be lowered again: the
+    # compilation is to stand back from everything, the job itself is not.
+    thread = threading.Thread(target=compile_umap, name="compile")
+    thread.start()
+    thread.join()
+    (folder,) = _told(jobs.ready_lock())
+    if folder.name:
+        job = jobs.Job(folder)
+        _log_to(folder / "log.txt")
+        work_job(job)
+
+
+def _told(lock: Path) -> list[Path]:
+    """The paths that come from standard input; until then `lock` says that this process waits for them."""
+    with FileLock(lock, thread_local=False):
+        # The bytes of the paths: text would be read in the locale's encoding, which may be another.
+        return [Path(os.fsdecode(path)) for path in sys.stdin.buffer.read().split(b"\0")]
+
+
+def _train(folder: Path, ticket: Path | None = None) -> None:
+    """Train a run; one that was claimed by a ticket only if nobody else takes that first."""
+    run = read_run(folder)
+    _log_to(run.log)  # torch and its libraries write to the descriptors, not to sys.stdout
+    if ticket is None:
+        work_run(run)
+    else:
+        work_run(run, claim=lambda: jobs.begin_turn(ticket))
+
+
+def _log_to(path: Path) -> None:
+    with path.open("ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    work_run(run)
 
 
 def main(arguments: list[str]) -> None:
     jobs.lower_priority()
     if arguments == ["--spare"]:
         spare()
+    elif arguments == ["--ready"]:
+        ready()
     elif (Path(arguments[0]) / "job.json").exists():
         work_job(jobs.Job(Path(arguments[0])))
     else:

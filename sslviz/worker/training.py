@@ -26,7 +26,7 @@ from sslviz.train import Metrics, Training
 from sslviz.worker.beginning import open_images, plan_for, plan_of, saved_state, start_weights
 from sslviz.worker.looking import Looker
 from sslviz.worker.memory import memory_bytes
-from sslviz.worker.waiting import Cancelled, Report, Stop, hold_device, resolve_device
+from sslviz.worker.waiting import Cancelled, Report, Stop, hold_device
 
 CHECKPOINT_SECONDS = 10.0
 STATUS_SECONDS = 1.0
@@ -39,11 +39,12 @@ def warm_up() -> None:
     Training(make_task("rotation", {}), noise.to(torch.uint8), plan).train_step()
 
 
-def work_run(run: Run, report: Report | None = None) -> Status:
+def work_run(run: Run, report: Report | None = None, claim: Callable[[], bool] = lambda: True) -> Status:
     """Train `run` until it is done, cancelled or has failed; returns how it ended. It never raises for what
     goes wrong with the run itself, only `UserError` where another process is at work on it.
 
-    A run with a checkpoint goes on from there. `report` is called at every change of the status.
+    A run with a checkpoint goes on from there. `report` is called at every change of the status. `claim` is
+    asked once the run is this process's, and may refuse it: the run is then left as it is.
     """
     lock = FileLock(run.lock, thread_local=False)
     try:
@@ -52,6 +53,9 @@ def work_run(run: Run, report: Report | None = None) -> Status:
             lock.acquire(timeout=5)
     except Timeout:
         raise UserError(f"Run {run.id} is already at work.", "Wait for it, or cancel it.") from None
+    if not claim():
+        lock.release()
+        return run.status()
     tell = report or (lambda _: None)
     stop = Stop(run)
     try:
@@ -69,8 +73,7 @@ def _attempt(run: Run, stop: Stop, tell: Report) -> Status:
     """Train, and say how it ended."""
     ended: dict[str, Any]
     try:
-        device = resolve_device(run.spec.device)
-        with hold_device(device, run, stop, tell):
+        with hold_device(run.spec.device, run, stop, tell) as device:
             ended = _train_with_half(run, device, stop, tell)
     except Cancelled:
         step = run.read_status().step
@@ -101,11 +104,11 @@ def _log(run: Run, text: str) -> None:
         file.write(text)
 
 
-class _Followed(Training):
+class Followed(Training):
     """Training that ends between two steps when it is asked to, and whose diary is kept meanwhile."""
 
     stop: Stop
-    diary: _Diary
+    diary: Diary
     looker: Looker
     untrained: Network | None
     """The network before training, until it has been looked at."""
@@ -130,7 +133,7 @@ class _Followed(Training):
         return {"knn_accuracy": share, "knn_block": block}
 
 
-class _Diary:
+class Diary:
     """What a run at work writes down: how it stands once a second, what a resume needs every ten.
 
     By the clock and not by metrics, between which there may be a few seconds or many minutes.
@@ -216,16 +219,17 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
     saved = None if halve else saved_state(run, images.fingerprint)
     if stop():
         raise Cancelled
-    message = "Training."
+    message, remark = "Training.", run.damage_until(saved[0] if saved else 0)
     if spec.plan is None and spec.steps is None and spec.like is None:
         tell(run.set_status(message="Measuring how fast this machine is."))
     with _alive(run):
         plan = plan_for(run, task, squares, device, halve=halve)
     if halve:
         message = f"Training with half the batch, {plan.batch}: memory did not suffice for more."
+        remark = f"It trained with half the batch, {plan.batch}: memory did not suffice for more."
     start, since = (None, spec.since) if saved else start_weights(run)
     with _alive(run):
-        training = _Followed(
+        training = Followed(
             task, squares, plan, model=spec.model, seed=spec.seed, device=device, start=start, since=since
         )
     training.stop = stop
@@ -254,9 +258,10 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
             classes=training.problem.classes,
             chance=training.chance,
             message=message,
+            **({"remark": remark} if remark else {}),
         )
     )
-    training.diary = _Diary(run, training, tell)
+    training.diary = Diary(run, training, tell)
     return _follow(training.diary)
 
 
@@ -295,7 +300,7 @@ def _alive(run: Run) -> Iterator[None]:
         thread.join()
 
 
-def _follow(diary: _Diary) -> dict[str, Any]:
+def _follow(diary: Diary) -> dict[str, Any]:
     """Run the loop and write down what it yields."""
     training = diary.training
     try:
@@ -334,4 +339,10 @@ def _replanned(run: Run, plan: Plan) -> Run:
 def _checkpoint(run: Run, training: Training) -> None:
     network = {k: v.detach().cpu().contiguous() for k, v in training.network.state_dict().items()}
     state = {k: v.detach().cpu().contiguous() for k, v in training.state().items()}
+    numbers = (value for value in state.values() if value.is_floating_point())
+    if not all(bool(torch.isfinite(value).all()) for value in numbers):  # the last good one stays
+        raise UserError(
+            f"The weights became NaN by step {training.step:,}; lower the learning rate.",
+            f"It was {training.plan.lr:g} at its highest.",
+        )
     run.save_checkpoint(training.step, {checkpoints.MODEL: save(network), checkpoints.RESUME: save(state)})

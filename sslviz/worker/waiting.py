@@ -30,7 +30,7 @@ def resolve_device(name: str) -> str:
     """
     mps = torch.backends.mps.is_available()
     if name == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "mps" if mps else "cpu"
+        return usable_devices()[0]
     if name == "cpu" or (name == "mps" and mps):
         return name
     kind, _, number = name.partition(":")
@@ -42,6 +42,13 @@ def resolve_device(name: str) -> str:
     if name == "mps":
         raise UserError("There is no Apple GPU that torch can use here.", "Use --device cpu.")
     raise UserError(f"There is no device {name!r}.", "Choose auto, cpu, cuda or mps.")
+
+
+def usable_devices() -> tuple[str, ...]:
+    """What "auto" may stand for here: every GPU, or else the one other device there is."""
+    if torch.cuda.is_available():
+        return tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
+    return ("mps",) if torch.backends.mps.is_available() else ("cpu",)
 
 
 class Stop:
@@ -80,22 +87,30 @@ class Stop:
 
 
 @contextlib.contextmanager
-def hold_device(device: str, run: Run, stop: Stop, tell: Report) -> Iterator[None]:
-    """Hold the device: one run at a time, whoever started it."""
-    lock = FileLock(jobs.device_lock(device), thread_local=False)
+def hold_device(name: str, run: Run, stop: Stop, tell: Report) -> Iterator[str]:
+    """Hold the device that `name` stands for, or the first of several that is free, and yield it: one run a
+    device at a time, whoever started it. Raises `UserError` for one that is not there."""
+    usable = usable_devices()
+    jobs.note_devices(usable)
+    devices = usable if name == "auto" else (resolve_device(name),)
     asked = time.monotonic()
     told = False
     while True:
-        try:
-            lock.acquire(timeout=WAIT_SECONDS)
-            break
-        except Timeout:
-            if stop():
-                raise Cancelled from None
-            if not told and time.monotonic() - asked > 0.5:
-                tell(run.set_status(message=f"Waiting for another run to leave the {device} device."))
-                told = True
-    try:
-        yield
-    finally:
-        lock.release()
+        for device in devices:
+            lock = FileLock(jobs.device_lock(device), thread_local=False)
+            try:
+                # Not nought: whoever asks whether it is held holds it for an instant.
+                lock.acquire(timeout=WAIT_SECONDS / len(devices))
+            except Timeout:
+                continue
+            try:
+                yield device
+            finally:
+                lock.release()
+            return
+        if stop():
+            raise Cancelled
+        if not told and time.monotonic() - asked > 0.5:
+            which = f"the {devices[0]} device" if len(devices) == 1 else "one of the devices"
+            tell(run.set_status(message=f"Waiting for another run to leave {which}."))
+            told = True

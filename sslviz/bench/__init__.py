@@ -1,0 +1,48 @@
+"""What somebody waits for, beside its bound, measured in one process and on the same images.
+Ratios are what to trust: a busy machine slows both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sslviz.bench import intake, looking, training
+from sslviz.imagesets import ImageSet
+from sslviz.train.measuring import Calibration
+from sslviz.ui import repaint
+
+PARTS = ("train", "ingest", "first_metric", "looking", "repaint")
+
+Report = Callable[[int, int, str], None]
+
+
+def measure(
+    images: ImageSet,
+    workspace: Path,
+    script: Path,
+    *,
+    device: str = "cpu",
+    seconds: float = 10.0,
+    parts: tuple[str, ...] = PARTS,
+    report: Report = lambda *_: None,
+) -> dict[str, Any]:
+    """By name the figures of each of `parts`; `seconds` go to each of the four ways of training each task.
+    `workspace` holds `images`, and for a while what is made for measuring; `script` is app.py."""
+    calibration: Calibration = {}
+    found: dict[str, Any] = {"images": len(images), "device": device}
+    for number, part in enumerate(parts):
+        report(number, len(parts), part)
+        if part == "train":
+            found["train"] = training.measure(images, workspace, device, seconds, calibration)
+        elif part == "ingest":
+            found["ingest"] = intake.measure_ingest(images, workspace)
+        elif part == "first_metric":
+            figures = intake.measure_first_metric(images, workspace, device)
+            found |= {"first_metric_seconds": figures["seconds"], "first_metric": figures}
+        elif part == "looking":
+            found |= looking.measure()
+        else:
+            found["repaint"] = repaint.measure(images, script)
+    report(len(parts), len(parts), "")
+    return found

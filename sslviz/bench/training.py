@@ -1,0 +1,191 @@
+"""Throughput of training, in views a second: the bare step, a whole run of sslviz, the customary pipeline."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from torch.nn import functional
+
+from sslviz import runs
+from sslviz.bench.customary import views_per_second
+from sslviz.imagesets import ImageSet
+from sslviz.options import make_task
+from sslviz.runs import Spec
+from sslviz.tasks import TASKS
+from sslviz.train import Metrics, Training, make_plan
+from sslviz.train.measuring import Calibration, wait
+from sslviz.worker.looking import Looker
+from sslviz.worker.training import Diary, Followed
+from sslviz.worker.waiting import Stop
+
+ROUNDS = 4
+"""Turns that the bare step and the run take one after the other, so that a busy moment hits both."""
+LONG = 10**7
+"""Steps of a plan that nothing comes to the end of."""
+
+
+def measure(
+    images: ImageSet, workspace: Path, device: str, seconds: float, calibration: Calibration
+) -> dict[str, dict[str, Any]]:
+    """By task: `bare`, `sslviz`, `customary`, `customary_bf16` in views a second, the ratios, the share of
+    a minute's run that measuring takes, and how it was run. `seconds` are spent on each of the four."""
+    found = {}
+    with _files(images) as folder:
+        for name in TASKS:
+            found[name] = _task(name, images, folder, workspace, device, seconds, calibration)
+    return found
+
+
+def _task(
+    name: str,
+    images: ImageSet,
+    folder: Path,
+    workspace: Path,
+    device: str,
+    seconds: float,
+    calibration: Calibration,
+) -> dict[str, Any]:
+    task = make_task(name, {})
+    side = task.side(images.short_side)
+    squares = images.squares(side)
+    planned = make_plan(task, squares, minutes=1, device=device, calibration=calibration)
+    plan = replace(planned, steps=LONG, seconds=None)
+    spec = Spec(task=name, images=images.name, steps=LONG, device=device, plan=asdict(plan))
+    run = runs.create(workspace, spec)
+    training = Followed(task, squares, plan, device=device)
+    training.stop = Stop(run)
+    training.looker = Looker(images, squares, plan.look, 0, device)
+    training.untrained = training.fresh_network() if training.looker.able else None
+    training.diary = Diary(run, training, lambda _: None)
+    bare, ours = BareStep(training), _Course(training)
+    for one in (bare, ours):
+        one.take(seconds / ROUNDS / 2)  # the first steps choose kernels and fill caches
+        one.forget()
+    for _ in range(ROUNDS):
+        for one in (bare, ours):
+            one.take(seconds / ROUNDS)
+    figures: dict[str, Any] = {"bare": bare.speed, "sslviz": ours.speed}
+    for fast in (False, True):
+        figures["customary_bf16" if fast else "customary"] = views_per_second(
+            folder, training, side, fast=fast, seconds=seconds
+        )
+    figures |= {
+        "over_bare": figures["sslviz"] / figures["bare"],
+        "over_customary": figures["sslviz"] / figures["customary"],
+        "over_customary_bf16": figures["sslviz"] / figures["customary_bf16"],
+        "measuring": _measuring_share(training, planned.seconds or 60.0),
+        "side": side,
+        "view": training.view,
+        "batch": plan.batch,
+        "precision": plan.precision,
+        "channels_last": plan.channels_last,
+        "threads": plan.threads,
+    }
+    run.delete()
+    return figures
+
+
+def _measuring_share(training: Followed, seconds: float) -> float:
+    """Share of a run of `seconds` that its evaluations and looks take, each timed here once."""
+    plan = training.plan
+    evaluations = 6
+    began = time.perf_counter()
+    training.evaluate(plan.glance)
+    glance = time.perf_counter() - began
+    began = time.perf_counter()
+    training.evaluate()
+    whole = time.perf_counter() - began
+    began = time.perf_counter()
+    training.look()
+    look = time.perf_counter() - began if training.looker.able else 0.0
+    looks = -(-evaluations // plan.look_every) + 1
+    return (glance * (evaluations - 1) + whole + look * looks) / seconds
+
+
+class BareStep:
+    """The same network, batch, precision, memory format and optimiser on one batch that is there already,
+    nothing fetched: the bound of what a run can do here."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+        self.batch = training._draw()
+        views = self.batch[0]
+        self.views_a_step = views.shape[0] * views.shape[1]
+        self.network = training.fresh_network()
+        self.network.load_state_dict(training.network.state_dict())
+        other = Training.__new__(Training)
+        other.network, other.device = self.network, training.device
+        Training.adopt(other, training.plan)
+        self.optimizer = other.optimizer
+        self.forget()
+
+    def forget(self) -> None:
+        self.steps, self.seconds = 0, 0.0
+
+    @property
+    def speed(self) -> float:
+        return self.steps * self.views_a_step / self.seconds
+
+    def take(self, seconds: float) -> None:
+        """Steps for so many seconds."""
+        views, order, answer = self.batch
+        self.network.train()
+        began = time.perf_counter()
+        while time.perf_counter() - began < seconds:
+            with self.training._autocast():
+                logits = self.network(views, order).float()
+                loss = functional.cross_entropy(
+                    logits, answer, label_smoothing=self.training.plan.label_smoothing
+                )
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            self.steps += 1
+            if self.steps % 50 == 0:
+                wait(self.training.device)
+        wait(self.training.device)
+        self.seconds += time.perf_counter() - began
+
+
+class _Course:
+    """A run as the worker does it, with metrics, status, checkpoints and looks, a while at a time."""
+
+    def __init__(self, training: Followed) -> None:
+        self.training = training
+        self.metrics: Iterator[Metrics] = training.run()
+        self.forget()
+
+    def forget(self) -> None:
+        self.views, self.seconds = 0, 0.0
+
+    @property
+    def speed(self) -> float:
+        return self.views / self.seconds
+
+    def take(self, seconds: float) -> None:
+        """Go on for about so many seconds, those of evaluations apart."""
+        training = self.training
+        began = time.perf_counter()
+        before, measuring = training.views_seen, training.evaluation_seconds
+        while time.perf_counter() - began - (training.evaluation_seconds - measuring) < seconds:
+            training.diary.note(next(self.metrics))
+        wait(training.device)
+        self.views += training.views_seen - before
+        self.seconds += time.perf_counter() - began - (training.evaluation_seconds - measuring)
+
+
+@contextmanager
+def _files(images: ImageSet) -> Iterator[Path]:
+    """The pictures as JPEG files in one class folder, as ImageFolder wants them."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "all"
+        folder.mkdir()
+        for row in range(len(images)):
+            (folder / f"{row}.jpg").write_bytes(images.jpeg(row))
+        yield folder.parent

@@ -34,5 +34,9 @@ RECIPES: dict[str, Recipe] = {
     # images show is learned by heart. Eight pairs from nine encoded patches gained eight points.
     "location": Recipe(batch=16, lr=2e-3, weight_decay=2.0, reuse=8),
 }
+MANY = 4_000
+"""Images beyond which weights are decayed less, the less the more there are: decay is against learning by
+heart, and of many images each is hardly seen twice. After 700 steps on the 50,000 of CIFAR-10 neighbours told
+0.489 of the labels with a decay of 0.05 and 0.480 with 1."""
 DEFAULT = Recipe(batch=64, lr=3e-3, weight_decay=0.05)
 """For a task that has no recipe of its own yet."""

@@ -657,3 +657,11 @@ def test_a_set_that_is_divided_already_stays_so() -> None:
     for wrong in (0, 10, 11):
         with pytest.raises(UserError, match="holds out the images after the first"):
             Training(task, images, plan(held_out_from=wrong))
+
+
+def test_weights_decay_less_where_images_are_many() -> None:
+    task = make_task("rotation")
+    few, many = (np.zeros((count, 3, 16, 16), np.uint8) for count in (4_000, 8_000))
+    decay = make_plan(task, few[:10], steps=1).weight_decay
+    assert make_plan(task, few, steps=1).weight_decay == decay
+    assert make_plan(task, many, steps=1).weight_decay == pytest.approx(decay / 2)

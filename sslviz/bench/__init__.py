@@ -7,10 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sslviz.bench import intake, looking, training
 from sslviz.imagesets import ImageSet
-from sslviz.train.measuring import Calibration
-from sslviz.ui import repaint
 
 PARTS = ("train", "ingest", "first_metric", "looking", "repaint")
 
@@ -29,7 +26,11 @@ def measure(
 ) -> dict[str, Any]:
     """By name the figures of each of `parts`; `seconds` go to each of the four ways of training each task.
     `workspace` holds `images`, and for a while what is made for measuring; `script` is app.py."""
-    calibration: Calibration = {}
+    # Not above: the bare pool's processes import this package, and must not wait for torch.
+    from sslviz.bench import intake, looking, training
+    from sslviz.ui import repaint
+
+    calibration: dict[str, Any] = {}
     found: dict[str, Any] = {"images": len(images), "device": device}
     for number, part in enumerate(parts):
         report(number, len(parts), part)

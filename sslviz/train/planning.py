@@ -11,7 +11,7 @@ import torch
 
 from sslviz.errors import UserError
 from sslviz.plan import MEASURING, Plan, steps_within
-from sslviz.recipes import DEFAULT, RECIPES
+from sslviz.recipes import DEFAULT, MANY, RECIPES
 from sslviz.tasks.base import Task
 from sslviz.train.draws import HELDOUT, Images
 from sslviz.train.measuring import Calibration, Speed, has_bf16, measured, usable_threads
@@ -73,7 +73,7 @@ def make_plan(
         steps=steps or 1,
         batch=recipe.batch,
         lr=recipe.lr,
-        weight_decay=recipe.weight_decay,
+        weight_decay=recipe.weight_decay * min(1.0, MANY / len(images)),
         precision="bf16" if has_bf16(torch.device(device)) else "fp32",
         threads=usable_threads(),
         label_smoothing=recipe.label_smoothing,

@@ -1,0 +1,153 @@
+"""What `sslviz bench` measures, on a few pictures and for moments: that it measures what it says."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_runs import make_set
+
+from sslviz import neighbors, settings
+from sslviz.bench import customary, intake, looking, training
+from sslviz.cli.bench import _copied, told
+from sslviz.plan import Plan
+from sslviz.tasks import TASKS, make_task
+from sslviz.train import Training
+
+PLAN = Plan(steps=4, batch=2, lr=1e-3, weight_decay=0.0, precision="fp32", threads=1)
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sslviz.train.draws.HELDOUT", 16)
+    monkeypatch.setattr("sslviz.train.measuring.TRIAL_SECONDS", 0.0)
+    monkeypatch.setattr("sslviz.train.measuring.MEASURE_SECONDS", 0.0)
+
+
+def map_of(side: int) -> Image.Image:
+    """A picture whose pixels say where they are: red is the column, green the line."""
+    at = np.arange(side, dtype=np.uint8)
+    pixels = np.zeros((side, side, 3), np.uint8)
+    pixels[..., 0], pixels[..., 1] = at, at[:, None]
+    return Image.fromarray(pixels)
+
+
+def test_every_task_is_timed_in_four_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "ROUNDS", 1)
+    images = make_set(count=70, side=48)
+    found = training.measure(images, settings.workspace(), "cpu", 0.2, {})
+    assert set(found) == set(TASKS)
+    for one in found.values():
+        assert min(one[name] for name in ("bare", "sslviz", "customary", "customary_bf16")) > 0
+        assert one["over_bare"] == pytest.approx(one["sslviz"] / one["bare"])
+        assert one["over_customary"] == pytest.approx(one["sslviz"] / one["customary"])
+        assert one["over_customary_bf16"] == pytest.approx(one["sslviz"] / one["customary_bf16"])
+        assert one["measuring"] > 0
+    assert not list((settings.workspace() / "runs").glob("[0-9a-z]*")), "a run was left behind"
+    text = told({"train": found})
+    for name, one in found.items():
+        assert any(line.startswith(name) and f"{one['over_bare']:.2f}" in line for line in text.splitlines())
+
+
+def test_the_bare_step_is_the_step_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the same batch and from the same weights it makes the same new weights, to the last bit."""
+    images = torch.randint(0, 256, (12, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()
+    run = Training(make_task("rotation"), images, PLAN)
+    bare = training.BareStep(run)
+    for group in bare.optimizer.param_groups:
+        group["lr"] = PLAN.learning_rate(0)
+    clock = iter([0.0, 0.0, 1.0, 1.0, 2.0])
+    monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    bare.take(0.5)
+    assert bare.steps == 1
+    assert bare.speed == pytest.approx(8 / 1.0)  # two rows, four turns each, in a second
+    run.train_step()
+    ours, theirs = run.network.state_dict(), bare.network.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_customary_rotations_are_turns_of_one_crop() -> None:
+    views, answer = customary.Rotations(make_task("rotation"), 32)(map_of(64))
+    assert views.shape == (4, 1, 3, 32, 32)
+    for turns, view in zip(answer.tolist(), views[:, 0], strict=True):
+        assert torch.equal(view.rot90(-turns, (1, 2)), views[0, 0])
+
+
+def test_a_customary_puzzle_shows_its_answer() -> None:
+    task: Any = make_task("jigsaw", {"colour_guard": 0.0})
+    permutations = torch.stack([torch.arange(9), torch.arange(9).flip(0)])
+    puzzle = customary.Puzzle(task, 96, permutations)
+    seen = []
+    puzzle_cut = customary._cut
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(customary, "_cut", lambda square, *at: (seen.append(at), puzzle_cut(square, *at))[1])
+        views, answer = puzzle(map_of(96))
+    assert views.shape == (1, 9, 3, puzzle.tile, puzzle.tile)
+    cells = [top // puzzle.cell * 3 + left // puzzle.cell for top, left, _ in seen]
+    assert cells == permutations[answer[0]].tolist()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_customary_pair_lies_as_its_answer_says(seed: int) -> None:
+    task: Any = make_task("location", {"colour_guard": 0.0})
+    pair = customary.Pair(task, 96)
+    torch.manual_seed(seed)
+    seen: list[tuple[int, ...]] = []
+    cut = customary._cut
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(customary, "_cut", lambda square, *at: (seen.append(at), cut(square, *at))[1])
+        views, answer = pair(map_of(96))
+    assert views.shape == (1, 2, 3, pair.patch, pair.patch)
+    step = pair.patch + pair.gap
+    down, right = ((b - a) / step for a, b in zip(*(one[:2] for one in seen), strict=True))
+    words = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
+    assert (round(down), round(right)) == words[int(answer)]
+
+
+def test_what_is_looked_at_has_figures_beside_bounds() -> None:
+    features = looking.cloud(60)
+    found = {"knn": looking._knn(features), "pca": looking._pca(features)}
+    assert all(one["seconds"] > 0 and one["bound"] > 0 and one["bound_is"] for one in found.values())
+    assert "knn" in told(found)
+    indices, _ = neighbors.search(features, features, 5, exclude_self=True)
+    same = (indices % 10 == np.arange(60)[:, None] % 10).mean()
+    assert same > 0.25, "the cloud is to have groups, as features do"
+
+
+def test_the_least_time_counts() -> None:
+    sleeps = iter([0.03, 0.001, 0.03])
+    assert 0.001 <= looking.least(lambda: time.sleep(next(sleeps))) < 0.02
+
+
+def test_pictures_are_taken_in_and_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "TRIES", 1)
+    images = make_set(count=12)
+    found = intake.measure_ingest(images, settings.workspace())
+    assert found["over_bare"] == pytest.approx(found["pictures_per_second"] / found["bound"])
+    assert [path.name for path in (settings.workspace() / "sets").iterdir() if path.is_dir()] == [
+        images.folder.name
+    ]
+
+
+def test_the_copy_that_is_measured_on_is_the_set(tmp_path: Path) -> None:
+    images = make_set(count=9)
+    copy = _copied(images, tmp_path)
+    assert copy.ids == images.ids
+    assert copy.labels == images.labels
+    assert copy.jpeg(3) == images.jpeg(3)
+
+
+def test_a_page_is_drawn_again() -> None:
+    from sslviz.cli.machine import app_script
+    from sslviz.ui import repaint
+
+    found = repaint.measure(make_set(count=5, side=64), app_script())
+    assert found["bound"] < found["seconds"] < 30
+    json.dumps(found)

@@ -573,6 +573,7 @@ def test_a_batch_grows_until_the_device_is_full(monkeypatch: pytest.MonkeyPatch)
     )
     training = Training(make_task("rotation"), pictures(40, 16), plan(batch=2))
     assert measuring._fastest(training, ()).batch == 16
+    training.adopt(plan(batch=2))
     assert measuring._fastest(training, ("batch",)).batch == 2
 
 

@@ -58,6 +58,16 @@ def test_a_run_leaves_metrics_weights_and_a_status(images: ImageSet) -> None:
     assert any(name.startswith("encoder.") for name in changed)
 
 
+def test_the_memory_format_can_be_asked_for(images: ImageSet) -> None:
+    for last in (True, False):
+        run = make_run(images, channels_last=last, steps=1)
+        assert ("--channels-last" if last else "--channels-first") in run.spec.command
+        work_run(run)
+        plan = runs.open_run(run.workspace, run.id).spec.plan
+        assert plan is not None
+        assert plan["channels_last"] is last
+
+
 def test_the_same_steps_and_a_replayed_plan_give_the_same_metrics(images: ImageSet) -> None:
     first, second, other = make_run(images), make_run(images), make_run(images, seed=1)
     for run in (first, second, other):

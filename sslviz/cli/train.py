@@ -31,6 +31,9 @@ def train(
     lr: float | None = typer.Option(None, help="Learning rate."),
     batch: int | None = typer.Option(None, help="Images a step."),
     precision: str | None = typer.Option(None, help="fp32 or bf16."),
+    channels_last: bool | None = typer.Option(
+        None, "--channels-last/--channels-first", help="Memory format.  [default: the faster]"
+    ),
     threads: int | None = typer.Option(None, help="Threads of the processor."),
     option: list[str] = OPTIONS,
     start: str | None = typer.Option(None, "--from", metavar="RUN", help="Start from the weights of a run."),
@@ -77,6 +80,7 @@ def train(
         "lr": lr,
         "batch": batch,
         "precision": precision,
+        "channels_last": channels_last,
         "threads": threads,
     }
     chosen = {**inherited, **{name: value for name, value in given.items() if value is not None}}

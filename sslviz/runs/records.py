@@ -61,6 +61,8 @@ class Spec:
     lr: Annotated[float, Field(gt=0)] | None = None
     batch: Annotated[int, Field(gt=0, le=10**6)] | None = None
     precision: str | None = None
+    channels_last: bool | None = None
+    """Whether a pixel's channels lie side by side in memory; None for what is measured to be faster."""
     threads: Annotated[int, Field(gt=0, le=THREADS)] | None = None
     start: str | None = None
     """Run whose weights this one starts from."""
@@ -110,6 +112,8 @@ class Spec:
             value = getattr(self, name)
             if value is not None:
                 words += [f"--{name}", _word(value)]
+        if self.channels_last is not None:
+            words.append("--channels-last" if self.channels_last else "--channels-first")
         for name, value in sorted(self.options.items()):
             words += ["--option", f"{name}={_word(value)}"]
         if self.start is not None:

@@ -22,6 +22,8 @@ NUMBERS: dict[str, tuple[str, Any, Any, Any, str]] = {
 }
 """Label, smallest, largest, step and help of the advanced numbers; empty means automatic."""
 
+FORMATS = {"automatic": None, "channels last": True, "channels first": False}
+
 
 def choose(images: ImageSet) -> Spec:
     """The form; returns the spec of the run as it stands in it."""
@@ -78,6 +80,11 @@ def _advanced(spec: Spec) -> Spec:
     choices = {
         "model": ("Network", list(MODELS), "small learns in a minute on two processor cores."),
         "precision": ("Precision", ["automatic", "fp32", "bf16"], "Automatic measures which is faster here."),
+        "channels_last": (
+            "Memory format",
+            list(FORMATS),
+            "Whether the channels of a pixel lie side by side; automatic measures what is faster here.",
+        ),
         "device": ("Device", ["auto", "cpu", "cuda", "mps"], "auto takes a GPU where there is one."),
     }
     cells = st.grid(4, min_column_width=150)
@@ -101,6 +108,7 @@ def _advanced(spec: Spec) -> Spec:
     values["seed"] = values["seed"] or 0
     if values["precision"] == "automatic":
         values["precision"] = None
+    values["channels_last"] = FORMATS[values["channels_last"]]
     if values["steps"]:
         values["minutes"] = None
     st.markdown(f"**Options of {looks.TASKS[spec.task].title.lower()}**")

@@ -81,6 +81,7 @@ def plan_for(run: Run, task: Task, squares: Any, device: str, *, halve: bool) ->
         lr=spec.lr,
         batch=batch,
         precision=spec.precision,
+        channels_last=spec.channels_last,
         threads=spec.threads,
         calibration=calibration,
     )

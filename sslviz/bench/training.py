@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch.nn import functional
 
 from sslviz import runs
@@ -19,6 +20,7 @@ from sslviz.options import make_task
 from sslviz.runs import Spec
 from sslviz.tasks import TASKS
 from sslviz.train import Metrics, Training, make_plan
+from sslviz.train.loop import optimizer_for
 from sslviz.train.measuring import Calibration, wait
 from sslviz.worker.looking import Looker
 from sslviz.worker.training import Diary, Followed
@@ -119,10 +121,9 @@ class BareStep:
         self.views_a_step = views.shape[0] * views.shape[1]
         self.network = training.fresh_network()
         self.network.load_state_dict(training.network.state_dict())
-        other = Training.__new__(Training)
-        other.network, other.device = self.network, training.device
-        Training.adopt(other, training.plan)
-        self.optimizer = other.optimizer
+        layout = torch.channels_last if training.plan.channels_last else torch.contiguous_format
+        self.network.to(training.device, memory_format=layout)  # type: ignore[call-overload]
+        self.optimizer = optimizer_for(self.network, training.plan, training.device)
         self.forget()
 
     def forget(self) -> None:

@@ -117,7 +117,7 @@ class Training:
         self.plan = plan
         layout = torch.channels_last if plan.channels_last else torch.contiguous_format
         self.network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
-        self.optimizer = _optimizer(self.network, plan, self.device)
+        self.optimizer = optimizer_for(self.network, plan, self.device)
 
     def fresh_network(self) -> Network:
         """The network with the weights that the seed gives it, before any training; on the CPU."""
@@ -372,7 +372,7 @@ def _as_laid_out(value: Tensor, parameter: Tensor) -> Tensor:
     return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
-def _optimizer(network: nn.Module, plan: Plan, device: torch.device) -> torch.optim.Optimizer:
+def optimizer_for(network: nn.Module, plan: Plan, device: torch.device) -> torch.optim.Optimizer:
     """AdamW, which does not decay biases and BatchNorm, or SGD, which decays all."""
     fused = device.type in ("cpu", "cuda")
     if plan.optimizer == "sgd":

@@ -145,8 +145,8 @@ def _speed(training: Training) -> Speed:
     made = len(batch)
     prepare = _least(lambda: training.problem.make(rows, seed_for(0, "time")), device) * HELDOUT / made
     evaluate = _least(lambda: training.ask(batch, made), device) / made
-    some = training.problem.images[:EXAMPLES]
-    look = _least(lambda: glimpse(training.network, training.task, some), device) / len(some)
+    some, where = training.problem.images[:EXAMPLES], str(device)
+    look = _least(lambda: glimpse(training.network, training.task, some, device=where), device) / len(some)
     return Speed(
         plan.precision,
         plan.channels_last,

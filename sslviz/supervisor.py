@@ -120,7 +120,7 @@ class Supervisor:
             jobs.end_turn(ticket.with_name(name))
 
     def claim(self) -> None:
-        """Start the runs whose turn it is: each on a device that is free, and nobody overtakes."""
+        """Start the runs whose turn it is, each on a device that is free and nobody before it waits for."""
         devices = jobs.known_devices()
         waited_for: set[str] = set()
         for ticket in jobs.tickets():
@@ -131,7 +131,7 @@ class Supervisor:
                 ticket.unlink(missing_ok=True)
                 continue
             wanted = jobs.slots_of(run.spec.device, devices)
-            if waited_for & wanted or not self.has_room(wanted, devices):
+            if not self.has_room(wanted - waited_for, devices):
                 waited_for |= wanted
                 if waited_for >= {*devices, "cpu"} or not devices:
                     break

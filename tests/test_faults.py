@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import multiprocessing
 import os
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,11 +17,14 @@ from pathlib import Path
 
 import pytest
 from safetensors import safe_open
-from small_runs import curve, end_all, make_run, make_set
+from small_runs import curve, end_all, make_run, make_set, python, wait_for, worker
 
-from sslviz import files
+from sslviz import files, runs
+from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
+from sslviz.supervisor import Supervisor, Working
+from sslviz.worker import work_run
 
 STEPS = 30
 FORKS = multiprocessing.get_context("forkserver")
@@ -135,3 +140,117 @@ def test_thirty_kills_at_random_moments(images: ImageSet, home: Path) -> None:
     print(dict(found))  # noqa: T201
     assert found["killed"] == 30
     assert found["with a checkpoint"] >= 5  # else they were all struck while they began
+
+
+@pytest.mark.parametrize(
+    "for_good",
+    [pytest.param(False, id="for a moment"), pytest.param(True, id="from there on", marks=pytest.mark.slow)],
+)
+def test_a_disk_that_is_full_at_any_write_leaves_old_or_new(
+    images: ImageSet, home: Path, monkeypatch: pytest.MonkeyPatch, for_good: bool
+) -> None:
+    """The run fails with a sentence, where there is room for it, and goes on when there is room again."""
+    monkeypatch.setattr("sslviz.train.draws.HELDOUT", 16)
+    monkeypatch.setattr("sslviz.train.planning.GLANCE", 16)
+    monkeypatch.setattr("sslviz.worker.training.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    whole = make_run(images, steps=2)
+    work_run(whole)
+    put, append = files.put, files.append
+    ended = Counter[str]()
+    for fails in range(1, 100):
+        run, writes = make_run(images, steps=2), 0
+
+        def full() -> bool:
+            nonlocal writes
+            writes += 1
+            return writes == fails or (for_good and writes > fails)  # noqa: B023
+
+        def put_or_not(path: Path, data: bytes) -> None:
+            if full():
+                raise OSError(errno.ENOSPC, "No space left on device")
+            put(path, data)
+
+        def append_or_not(path: Path, data: bytes) -> None:
+            if full():
+                raise files.full_disk(path.parent, len(data))
+            append(path, data)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "put", put_or_not)
+            patch.setattr(files, "append", append_or_not)
+            said = "The disk is full"
+            try:
+                work_run(run)
+            except UserError as error:  # there was no room to say so in the run
+                said = error.message
+        assert "The disk is full" in said
+        if writes < fails:
+            assert run.status().state == "done"
+            break
+        assert_nothing_is_torn(home, run)
+        assert not runs.is_held(run.lock)
+        status = run.status()
+        ended[status.state] += 1
+        if status.state == "failed":
+            assert "The disk is full" in status.message
+        else:
+            assert for_good
+        again = runs.open_run(run.workspace, run.id)
+        assert work_run(again).state == "done"
+        assert curve(again) == curve(whole)
+    else:
+        raise AssertionError("it never had room enough")
+    assert sum(ended.values()) > 10
+
+
+def test_a_stopped_worker_does_not_respond_and_is_ended_when_asked(
+    images: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLVIZ_CANCEL_SECONDS", "1")
+    monkeypatch.setenv("SSLVIZ_SILENCE_SECONDS", "3")
+    run = make_run(images, steps=100_000)
+    process = worker(run)
+    wait_for(lambda: run.status().step >= 1)
+    assert run.silence(run.status()) is None
+    os.kill(process.pid, signal.SIGSTOP)
+    wait_for(lambda: run.silence(run.status()) is not None, 10)
+    assert run.status().state == "running"
+    one = Supervisor()
+    one.working.append(Working(one.home / "running" / "t", run, None))  # as if adopted
+    run.cancel()
+
+    def ended() -> bool:
+        one.reap()
+        return not one.working
+
+    wait_for(ended, 20)
+    assert process.wait() == -signal.SIGKILL
+    assert run.status().state == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("ends", "state", "said"),
+    [
+        ("os.kill(os.getpid(), 9)", "running", "Killed by the system at step 7, probably because memory"),
+        ("os.abort()", "running", "at step 7, by the signal SIGABRT"),
+        ("os._exit(3)", "running", "at step 7, with exit code 3"),
+        ("os._exit(3)", "queued", "Its process ended before it could begin"),
+    ],
+)
+def test_a_process_that_ends_by_itself_leaves_a_sentence(
+    images: ImageSet, ends: str, state: str, said: str
+) -> None:
+    run = make_run(images)
+    run.set_status(state=state, step=7)
+    process = python(f"import os; {ends}")
+    process.wait()
+    one = Supervisor()
+    one.working.append(Working(one.home / "running" / "t", run, process))  # type: ignore[arg-type]
+    one.reap()
+    assert one.working == []
+    status = run.read_status()
+    assert status.state == ("lost" if state == "running" else "failed")
+    assert said in status.message
+    assert status.hint
+    assert status.finished

@@ -64,6 +64,10 @@ def work_run(run: Run, report: Report | None = None, claim: Callable[[], bool] =
             status = _attempt(run, stop, tell)
         tell(status)
         return status
+    except UserError as error:  # the disk had no room for how it stands, and may have some again
+        return run.set_status(
+            state="failed", message=error.message, hint=error.hint, finished=time.time(), pid=None
+        )
     finally:
         run.cancel_flag.unlink(missing_ok=True)
         lock.release()

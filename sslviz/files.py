@@ -19,7 +19,7 @@ from typing import Any
 
 from sslviz.errors import UserError
 
-_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
 _FORBIDDEN |= {errno.ENAMETOOLONG, errno.EIO}
 _WORTH_SAYING = 50_000
@@ -101,24 +101,28 @@ def rotate(log: Path, most: int) -> None:
             os.truncate(log, 0)
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path | str) -> dict[str, Any]:
     """The object in `path`.
 
     Raises `OSError` where it cannot be opened, and `ValueError` where it holds anything but one JSON object
     in UTF-8: half a file, a byte order mark, a list, null, or NaN, which `json` itself lets through.
     """
-    text = path.read_bytes().decode("utf-8")
+    with open(path, "rb") as file:  # noqa: PTH123 - lists of runs read ten thousands of these
+        text = file.read().decode("utf-8")
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = _DECODER.decode(text)
     except RecursionError:
-        raise ValueError(f"{path.name} is nested too deeply") from None
+        raise ValueError(f"{path} is nested too deeply") from None
     if not isinstance(value, dict):
-        raise ValueError(f"{path.name} holds {type(value).__name__}, not an object")
+        raise ValueError(f"{path} holds {type(value).__name__}, not an object")
     return value
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 def temporary_beside(path: Path) -> Path:
@@ -167,6 +171,12 @@ def writing(folder: Path, needed: int = 0) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            size = f" of {_megabytes(needed)} MB" if needed >= _WORTH_SAYING else ""
+            raise UserError(
+                f"A file{size} is larger than may be written at {folder}.",
+                "Lift the limit on the size of files (`ulimit -f`), or set SSLVIZ_HOME to another disk.",
+            ) from error
         if error.errno in _FULL:
             raise full_disk(folder, needed) from error
         if error.errno in _FORBIDDEN or _unmakeable(error, folder):

@@ -482,11 +482,13 @@ def test_what_goes_wrong_is_said_with_what_to_try() -> None:
 def test_a_queued_run_says_its_place_and_about_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
     a_set("some", 6)
     run = a_run("queued")
-    monkeypatch.setattr(jobs, "place", lambda run: 2)
-    monkeypatch.setattr(jobs, "expected_wait", lambda run: 170.0)
-    assert "2 runs before it, about 3 min" in words(opened("train", run=run.id))
-    monkeypatch.setattr(jobs, "expected_wait", lambda run: None)
-    assert "2 runs before it." in words(opened("train", run=run.id))
+    for turn, said in (
+        (jobs.Turn(2, 170.0, True), "2 runs before it, about 3 min."),
+        (jobs.Turn(1, 170.0, False), "1 run before it, at least 3 min."),
+        (jobs.Turn(2, 0.0, False), "2 runs before it."),
+    ):
+        monkeypatch.setattr(jobs, "turn", lambda run, turn=turn: turn)
+        assert said in words(opened("train", run=run.id))
 
 
 def test_the_table_has_the_settings_that_differ_and_no_others() -> None:

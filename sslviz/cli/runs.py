@@ -13,9 +13,12 @@ from sslviz.cli.output import emit, percent, table
 from sslviz.errors import UserError
 
 if TYPE_CHECKING:
+    from sslviz.jobs import Turn
     from sslviz.runs import Run
 
 OUT = typer.Option(None, help="File to export to.  [default: sslviz-RUN.zip]")
+UNTOLD = ("silence", "place", "expected_wait")
+"""What people read in the words of the state."""
 ACTIONS = ("show", "cancel", "resume", "delete", "export")
 
 
@@ -28,7 +31,7 @@ def runs(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> int:
     """Without an action the runs there are; else one of them."""
-    from sslviz import settings
+    from sslviz import jobs, settings
     from sslviz.runs import ID, listing, open_run
 
     workspace = settings.workspace()
@@ -50,12 +53,13 @@ def runs(
         return 0
     if action == "cancel":
         cancel(run)
-    found = described(run)
+    found = described(run, jobs.turn(run))
     if action == "export":
         path = out or Path(f"sslviz-{run.id}.zip")
         export(run, path)
         found["exported"] = str(path)
-    told = {name: value for name, value in found.items() if name != "silence"} | {"state": _state(found)}
+    hidden = ("silence", "place", "wait_seconds", "wait_known")
+    told = {name: value for name, value in found.items() if name not in hidden} | {"state": _state(found)}
     lines = [f"{name:>18}  {value}" for name, value in told.items() if value not in (None, "")]
     emit(found, as_json, "\n".join(lines))
     return 0
@@ -79,8 +83,9 @@ def export(run: Run, path: Path) -> None:
         raise
 
 
-def described(run: Run) -> dict[str, Any]:
-    """A run's status with what it is a run of, and how long it has been silent where that is too long."""
+def described(run: Run, turn: Turn | None = None) -> dict[str, Any]:
+    """A run's status with what it is a run of, how long it has been silent where that is too long, and when
+    its turn comes where it waits."""
     spec, status = run.spec, run.status()
     return {
         "run": run.id,
@@ -95,19 +100,38 @@ def described(run: Run) -> dict[str, Any]:
         name: value
         for name, value in asdict(status).items()
         if name not in ("schema", "pid", "updated")
-    } | {"silence": run.silence(status)}  # fmt: skip
+    } | {"silence": run.silence(status)} | (
+        {} if turn is None
+        else {"place": turn.place, "wait_seconds": turn.seconds, "wait_known": turn.known}
+    )  # fmt: skip
 
 
 def _state(found: dict[str, Any]) -> str:
     """The state of a described run for people."""
-    if found["silence"] is None:
-        return str(found["state"])
-    return f"{found['state']}, not responding for {found['silence']:,.0f} s"
+    if "place" in found and found["state"] == "queued":
+        return waiting(found["place"], found["wait_seconds"], found["wait_known"])
+    state = str(found["state"])
+    if found["silence"] is not None:
+        return f"{state}, not responding for {found['silence']:,.0f} s"
+    if found["place"] is None:
+        return state
+    wait = found["expected_wait"]
+    return f"{state}, {found['place']:,} before it" + ("" if wait is None else f", in {wait:,.0f} s")
+
+
+def waiting(place: int, seconds: float, known: bool) -> str:
+    """Its place in the queue and when its turn comes, for people."""
+    before = f"{place} run{'s' if place > 1 else ''} before it" if place else "next in line"
+    minutes = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    return f"queued, {before}" + (f", in {'about' if known else 'at least'} {minutes}" if seconds else "")
 
 
 def list_runs(found: list[Run], as_json: bool) -> None:
     rows = [("run", "state", "task", "images", "steps", "held out", "chance", "title")]
-    told = [described(run) for run in found]
+    from sslviz import jobs
+
+    turns = jobs.turns()
+    told = [described(run, turns.get(run.id)) for run in found]
     rows += [
         (
             one["run"], _state(one), one["task"], one["images"], f"{one['step']:,}",

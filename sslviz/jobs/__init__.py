@@ -36,6 +36,7 @@ from sslviz.jobs.queue import (
     take_turn,
     tickets,
     turn,
+    turns,
 )
 from sslviz.jobs.short import START_SECONDS, Job, JobState, JobStatus, begin, find, offers, ready_lock, start
 
@@ -74,5 +75,6 @@ __all__ = [
     "take_turn",
     "tickets",
     "turn",
+    "turns",
     "warm_lock",
 ]

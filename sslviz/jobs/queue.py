@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import time
+from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -246,28 +247,32 @@ def expected_wait(run: Run) -> float | None:
 
 
 def turn(run: Run) -> Turn | None:
-    """Its place and when it will start, or None where it does not wait: what the supervisor will do,
-    reckoned through."""
+    """Its place and when it will start, or None where it does not wait."""
     if not any(ticket.name.endswith(f"-{run.id}") for ticket in _unordered()):
         return None
+    return turns().get(run.id)
+
+
+def turns() -> dict[str, Turn]:
+    """The turn of every run that waits, by its id: what the supervisor will do, reckoned through."""
     devices = processes.known_devices()
     free: dict[str, tuple[float, bool]] = {}  # when each device is, and whether that is known
     for ticket in (settings.load().home / "running").glob("*-*"):
         other = run_of(ticket)
         if other is not None:
             _occupy(free, _device_of(other, devices), seconds_left(other))
-    ahead: list[tuple[float, frozenset[str]]] = []
+    found: dict[str, Turn] = {}
+    starts: dict[frozenset[str], list[float]] = {}
     for ticket in tickets():
         other = run_of(ticket)
-        if other is None or other.cancel_flag.exists():
+        if other is None or other.read_status().state != "queued" or other.cancel_flag.exists():
             continue
         slots = slots_of(other.spec.device, devices)
         start, known = _occupy(free, slots, seconds_left(other))
-        if other.id == run.id:
-            before = sum(began <= start and bool(slots & theirs) for began, theirs in ahead)
-            return Turn(before, start, known)
-        ahead.append((start, slots))
-    return None
+        before = sum(bisect_right(those, start) for theirs, those in starts.items() if slots & theirs)
+        insort(starts.setdefault(slots, []), start)
+        found[other.id] = Turn(before, start, known)
+    return found
 
 
 def _occupy(

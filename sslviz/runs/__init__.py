@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import shutil
 import time
@@ -35,6 +34,7 @@ from sslviz import files, settings
 from sslviz.errors import UserError
 from sslviz.files import read_json, write_atomically, write_json, writing
 from sslviz.runs import checkpoints
+from sslviz.runs.ids import ID, new_id
 from sslviz.runs.records import FINISHED, Spec, State, Status, checked, plain
 
 __all__ = [
@@ -45,10 +45,10 @@ __all__ = [
 BUNDLED = Path(__file__).parent.parent / "encoders"
 """The encoders that come with the package, in the same layout."""
 
-ID = re.compile(r"[0-9a-z]{12}")
-DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 RACY_NANOSECONDS = 2 * 10**9
 """Two versions of a file that are younger than this may have the same time, size and place on the disk."""
+FULL_BYTES = 1_000_000
+"""A disk with less room than this is full."""
 ORPHAN_SECONDS = 10.0
 """A queued run may be without its ticket for this long: its maker is between two lines."""
 
@@ -64,21 +64,6 @@ def is_held(lock: Path) -> bool:
         return True
     except OSError:  # a folder that cannot be written: nobody works in it either
         return False
-
-
-def new_id(after: str = "") -> str:
-    """A fresh id: eight digits of milliseconds and four of chance, base 36, greater than `after`.
-
-    Ids are the order of creation, so a clock that was set back must not make a new run an old one.
-    """
-    moment = int(time.time() * 1000)
-    if ID.fullmatch(after):
-        moment = max(moment, int(after[:8], 36) + 1)
-    digits = ""
-    while len(digits) < 8:
-        moment, digit = divmod(moment, 36)
-        digits = DIGITS[digit] + digits
-    return digits + "".join(secrets.choice(DIGITS) for _ in range(4))
 
 
 @dataclass(frozen=True)
@@ -140,13 +125,22 @@ class Run:
             # It may have ended between the two looks; what it wrote last is true.
             status = self.read_status()
             if status.state in ("queued", "running") and self._abandoned(status):
-                return replace(status, state="lost", message=f"Stopped unexpectedly at step {status.step}.",
-                               hint="Resume goes on from the last checkpoint.", pid=None)  # fmt: skip
+                # On a full disk a process cannot leave a word about it.
+                full = f": the disk is full at {self.folder}" if self._is_disk_full() else ""
+                message = f"Stopped unexpectedly at step {status.step}{full}."
+                hint = "Resume goes on from the last checkpoint."
+                return replace(status, state="lost", message=message, hint=hint, pid=None)
         return status
+
+    def _is_disk_full(self) -> bool:
+        try:
+            return files.free_bytes(self.folder) < FULL_BYTES
+        except OSError:
+            return False
 
     def read_status(self) -> Status:
         try:
-            status: Status = _read_as(Status, self.folder / "status.json")
+            status: Status = _read_as(Status, self.folder, "status.json")
         except FileNotFoundError:
             return Status(state="done" if self.bundled else "queued", updated=self.spec.created)
         except (OSError, ValueError):
@@ -337,7 +331,7 @@ def create(workspace: Path, spec: Spec) -> Run:
 def read_run(folder: Path, bundled: bool = False) -> Run:
     """The run in `folder`, however damaged."""
     try:
-        return Run(folder, _read_as(Spec, folder / "spec.json"), bundled)
+        return Run(folder, _read_as(Spec, folder, "spec.json"), bundled)
     except UserError as error:
         damage = str(error)
     except (OSError, ValueError):
@@ -345,17 +339,21 @@ def read_run(folder: Path, bundled: bool = False) -> Run:
     return Run(folder, Spec(task="", images=""), bundled, damage)
 
 
-def _read_as(kind: type[Any], path: Path) -> Any:
-    """What is in `path` as a `Spec` or `Status`; what was written a while ago is not read again each time."""
-    found = path.stat()
+def _read_as(kind: type[Any], folder: Path, name: str) -> Any:
+    """What is in a file as a `Spec` or `Status`; what was written a while ago is not read again each time.
+
+    With ten thousand runs in a list, handling paths would take longer than reading the files.
+    """
+    path = os.path.join(folder, name)  # noqa: PTH118
+    found = os.stat(path)  # noqa: PTH116
     if abs(time.time_ns() - found.st_mtime_ns) < RACY_NANOSECONDS:
         return checked(kind, read_json(path))
-    return _remembered(kind.__name__, str(path), found.st_ino, found.st_mtime_ns, found.st_size)
+    return _remembered(kind.__name__, path, found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 @lru_cache(maxsize=40_000)
 def _remembered(kind: str, path: str, *_: int) -> Any:
-    return checked({"Spec": Spec, "Status": Status}[kind], read_json(Path(path)))
+    return checked({"Spec": Spec, "Status": Status}[kind], read_json(path))
 
 
 def _bundled() -> list[Run]:
@@ -368,7 +366,8 @@ def _bundled() -> list[Run]:
 
 def listing(workspace: Path) -> list[Run]:
     """Every run, newest first, then the encoders that come with the package."""
-    return [read_run(workspace / "runs" / id_) for id_ in reversed(_ids(workspace))] + _bundled()
+    parent = workspace / "runs"
+    return [read_run(parent / id_) for id_ in reversed(_ids(workspace))] + _bundled()
 
 
 def newest(workspace: Path, count: int) -> Iterator[Run]:

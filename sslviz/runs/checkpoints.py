@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from sslviz.files import read_json, write_atomically, write_json
+from sslviz.files import flush_folder, read_json, write_atomically, write_json, writing
 
 KEPT = 2
 """The newest, and one more in case the newest is damaged."""
@@ -22,17 +22,27 @@ def save(parent: Path, step: int, files: Mapping[str, bytes]) -> Path:
     The manifest with the digests is written last: a checkpoint without one does not exist.
     """
     folder = parent / str(step)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    _remove(folder)
+    with writing(parent):
+        folder.mkdir(parents=True)
     digests = {}
     for name, data in files.items():
         write_atomically(folder / name, data)
         digests[name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     write_json(folder / "manifest.json", {"step": step, "files": digests, "schema": 1})
+    # Its name has to survive a power cut before an older one goes.
+    flush_folder(parent)
+    flush_folder(parent.parent)
     older = [(other, path) for other, path in _steps(parent) if other <= step]
     for _, path in older[:-KEPT]:
-        shutil.rmtree(path, ignore_errors=True)
+        _remove(path)
     return folder
+
+
+def _remove(folder: Path) -> None:
+    """The manifest goes first: what is left of the rest is then no checkpoint, and not a damaged one."""
+    (folder / "manifest.json").unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def sound(parent: Path) -> Iterator[tuple[int, Path]]:

@@ -84,25 +84,34 @@ def sentence(run: Run, status: Status) -> str:
         silence = run.silence(status)
         if silence is not None:
             return f"It has not responded for {duration(silence)}. Wait a little, or stop it."
-        return (status.message and pictures.literal(status.message, 300)) or "Training."
+        said = (status.message and pictures.literal(status.message, 300)) or "Training."
+        return said if status.remark in ("", status.message) else f"{said} {_remark(status)}"
     if status.state == "done":
-        return verdict(status)
+        return f"{verdict(status)} {_remark(status)}".rstrip()
     words = {"failed": "It failed", "cancelled": "Stopped", "lost": "It stopped unexpectedly"}
     start = words.get(status.state, "It cannot be read")
     message = status.message.rstrip(".")
     if status.state == "cancelled" or not message or message.lower().startswith(start.lower()):
-        return f"{start} at step {status.step:,}. {pictures.literal(status.hint, 300)}"
+        hint = pictures.literal(status.hint, 300)
+        return f"{start} at step {status.step:,}. {hint} {_remark(status)}".rstrip()
     return f"{start}: {pictures.literal(message, 400)}. {pictures.literal(status.hint, 300)}"
+
+
+def _remark(status: Status) -> str:
+    """What was out of the ordinary, which is said for as long as the run is there."""
+    return pictures.literal(status.remark, 300)
 
 
 def waiting(run: Run) -> str:
     """Its place in the queue, and how long that takes as far as one can tell."""
-    before = jobs.place(run)
-    seconds = jobs.expected_wait(run)
-    if before is None:
+    turn = jobs.turn(run)
+    if turn is None:
         return "It is about to begin."
-    queue = f"{before} run{'s' if before > 1 else ''} before it" if before else "next in line"
-    return f"Waiting for its turn: {queue}{'' if seconds is None else ', ' + about(seconds)}."
+    queue = f"{turn.place} run{'s' if turn.place > 1 else ''} before it" if turn.place else "next in line"
+    when = f", {about(turn.seconds)}" if turn.known else ""
+    if not turn.known and turn.seconds > 0:
+        when = f", {about(turn.seconds).replace('about', 'at least')}"
+    return f"Waiting for its turn: {queue}{when}."
 
 
 def verdict(status: Status) -> str:

@@ -214,10 +214,13 @@ def _train(folder: Path, ticket: Path | None = None) -> None:
     """Train a run; one that was claimed by a ticket only if nobody else takes that first."""
     run = read_run(folder)
     _log_to(run.log)  # torch and its libraries write to the descriptors, not to sys.stdout
-    if ticket is None:
-        work_run(run)
-    else:
-        work_run(run, claim=lambda: jobs.begin_turn(ticket))
+    try:
+        if ticket is None:
+            work_run(run)
+        else:
+            work_run(run, claim=lambda: jobs.begin_turn(ticket))
+    except UserError as error:  # which could not be left in the run: somebody else's, or no room for a word
+        sys.exit(str(error))
 
 
 def _log_to(path: Path) -> None:

@@ -38,7 +38,7 @@ from sslviz.runs.ids import ID, new_id
 from sslviz.runs.records import FINISHED, Spec, State, Status, checked, plain
 
 __all__ = [
-    "FINISHED", "Run", "Spec", "State", "Status",
+    "FINISHED", "ID", "Run", "Spec", "State", "Status",
     "create", "is_held", "listing", "new_id", "newest", "open_run", "read_run",
 ]  # fmt: skip
 

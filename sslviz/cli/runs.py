@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from sslviz.runs import Run
 
 OUT = typer.Option(None, help="File to export to.  [default: sslviz-RUN.zip]")
-UNTOLD = ("silence", "place", "expected_wait")
-"""What people read in the words of the state."""
 ACTIONS = ("show", "cancel", "resume", "delete", "export")
 
 
@@ -110,13 +108,9 @@ def _state(found: dict[str, Any]) -> str:
     """The state of a described run for people."""
     if "place" in found and found["state"] == "queued":
         return waiting(found["place"], found["wait_seconds"], found["wait_known"])
-    state = str(found["state"])
-    if found["silence"] is not None:
-        return f"{state}, not responding for {found['silence']:,.0f} s"
-    if found["place"] is None:
-        return state
-    wait = found["expected_wait"]
-    return f"{state}, {found['place']:,} before it" + ("" if wait is None else f", in {wait:,.0f} s")
+    if found["silence"] is None:
+        return str(found["state"])
+    return f"{found['state']}, not responding for {found['silence']:,.0f} s"
 
 
 def waiting(place: int, seconds: float, known: bool) -> str:

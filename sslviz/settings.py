@@ -59,7 +59,7 @@ class Settings:
     silence_seconds: float = 120.0
     """A run without a new metric for this long is shown as not responding."""
     ready_for_jobs: int = 1
-    """Whether a process is kept ready for maps, UMAP compiled: some 700 MB of memory while the app is served,
+    """Whether a process is kept ready for maps, UMAP compiled: some 900 MB of memory while the app is served,
     for ten seconds or more that the first map need not wait. Nought does without."""
     max_log_bytes: int = 5 * MEGABYTE
     """Most that the log of a run takes, the older half in `log.old.txt`."""

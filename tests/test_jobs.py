@@ -168,12 +168,14 @@ def test_what_is_started_imports_nothing_from_where_one_stands(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "known").mkdir()
     (tmp_path / "known" / "modules_of_the_user.py").write_text(
-        "import os, random, filelock\nprint('works in', os.getcwd())"
+        "import os, random, filelock\n"
+        "print('works in', os.getcwd(), os.environ['PYTHONPATH'].split(os.pathsep)[0])"
     )
     monkeypatch.setenv("PYTHONPATH", "known")
     process = jobs.detach("modules_of_the_user", log=tmp_path / "log")
     assert process.wait(60) == 0, (tmp_path / "log").read_text()
-    assert (tmp_path / "log").read_text().split() == ["works", "in", str(home)]
+    root = Path(settings.__file__).resolve().parents[1]
+    assert (tmp_path / "log").read_text().split() == ["works", "in", str(home), str(root)]
 
 
 def test_tickets_of_damaged_or_deleted_runs_are_dropped(nobody: None) -> None:

@@ -152,7 +152,7 @@ def detach(
 
 def _import_path() -> list[str]:
     """Where a child, which works in another folder, finds the same sslviz."""
-    here = str(Path(__file__).resolve().parent.parent)
+    here = str(Path(__file__).resolve().parents[2])
     given = [str(Path(p).absolute()) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     return [here, *(path for path in given if path != here)]
 

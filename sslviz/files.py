@@ -97,7 +97,8 @@ def rotate(log: Path, most: int) -> None:
             with log.open("rb") as file:
                 file.seek(-(most // 2), os.SEEK_END)
                 older = file.read()
-            put(log.with_name(f"{log.stem}.old{log.suffix}"), older)
+            # From a line's beginning, where there is one.
+            put(log.with_name(f"{log.stem}.old{log.suffix}"), older.partition(b"\n")[2] or older)
             os.truncate(log, 0)
 
 

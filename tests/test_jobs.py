@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -9,13 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from small_runs import end_all, make_run, make_set, pictures, python, wait_for
 
-from sslviz import images, imagesets, jobs, runs, settings, supervisor
+from sslviz import cli, images, imagesets, jobs, runs, settings, supervisor
 from sslviz.errors import UserError
 from sslviz.jobs import processes
 from sslviz.runs import Run, Spec
@@ -50,6 +52,51 @@ def test_first_come_first_served_and_twice_is_once(nobody: None) -> None:
         jobs.submit(run)
     assert [jobs.place(run) for run in (third, first, second)] == [0, 1, 2]
     assert len(jobs.tickets()) == 3
+
+
+def test_the_command_line_tells_the_place_and_about_how_long(
+    nobody: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*words: str) -> str:
+        assert cli.run(["runs", *words]) == 0
+        return capsys.readouterr().out
+
+    made = [
+        runs.create(settings.workspace(), Spec("rotation", "x", **wanted))  # type: ignore[arg-type]
+        for wanted in ({"minutes": 3.0}, {"steps": 10}, {"minutes": 1.0})
+    ]
+    for run in made:
+        jobs.submit(run)
+    first, second, third = made
+    assert "queued, next in line\n" in said("show", first.id)
+    assert "queued, 1 run before it, in about 3 min\n" in said("show", second.id)
+    assert "queued, 2 runs before it, in at least 3 min\n" in said("show", third.id)
+    listed = {run["run"]: run for run in json.loads(said("--json"))["runs"]}
+    told = [tuple(listed[run.id][name] for name in ("place", "wait_seconds", "wait_known")) for run in made]
+    assert told == [(0, 0.0, True), (1, 180.0, True), (2, 180.0, False)]
+    assert [jobs.expected_wait(run) for run in made] == [0.0, 180.0, None]
+    first.set_status(state="done")
+    assert "place" not in json.loads(said("show", first.id, "--json"))
+
+
+def test_the_same_asked_for_twice_within_seconds_is_one_run(
+    nobody: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = Spec("rotation", "x", minutes=1.0, options={"scale": 0.5})
+    first = jobs.ask(settings.workspace(), spec)
+    first.set_spec(plan={"steps": 5}, side=32, classes=4)  # which its worker has found out meanwhile
+    assert jobs.ask(settings.workspace(), spec).id == first.id
+    others = [
+        jobs.ask(settings.workspace("other"), spec),
+        jobs.ask(settings.workspace(), replace(spec, seed=1)),
+    ]
+    first.cancel()
+    others.append(jobs.ask(settings.workspace(), spec))  # it was stopped, and is wanted after all
+    now = time.time()
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: now + 10)
+        others.append(jobs.ask(settings.workspace(), spec))
+    assert len({first.id, *(run.id for run in others)}) == 5
 
 
 def test_claims_are_exclusive_and_one_a_device(nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:

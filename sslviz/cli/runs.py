@@ -121,9 +121,9 @@ def waiting(place: int, seconds: float, known: bool) -> str:
 
 
 def list_runs(found: list[Run], as_json: bool) -> None:
-    rows = [("run", "state", "task", "images", "steps", "held out", "chance", "title")]
     from sslviz import jobs
 
+    rows = [("run", "state", "task", "images", "steps", "held out", "chance", "title")]
     turns = jobs.turns()
     told = [described(run, turns.get(run.id)) for run in found]
     rows += [

@@ -39,11 +39,15 @@ def map_of(side: int) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def test_every_task_is_timed_in_four_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "names", [("location",), pytest.param(tuple(TASKS), marks=pytest.mark.slow)], ids=["one", "all"]
+)
+def test_every_task_is_timed_in_four_ways(names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "ROUNDS", 1)
+    monkeypatch.setattr(training, "TASKS", names)
     images = make_set(count=70, side=48)
     found = training.measure(images, settings.workspace(), "cpu", 0.2, {})
-    assert set(found) == set(TASKS)
+    assert set(found) == set(names)
     for one in found.values():
         assert min(one[name] for name in ("bare", "sslviz", "customary", "customary_bf16")) > 0
         assert one["over_bare"] == pytest.approx(one["sslviz"] / one["bare"])

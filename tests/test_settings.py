@@ -13,6 +13,7 @@ from sslviz.errors import UserError
 def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSLVIZ_HOME", "")
     monkeypatch.setenv("SSLVIZ_STORE_SIDE", "")
+    monkeypatch.delenv("SSLVIZ_READY_FOR_JOBS", raising=False)
     assert settings.load() == settings.Settings()
 
 

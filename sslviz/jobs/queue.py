@@ -240,7 +240,8 @@ def expected_wait(run: Run) -> float | None:
     """Seconds until its turn, from what is left of the runs at work and what those ahead will take.
 
     None where it does not wait, and where a run ahead is of a number of steps and nothing is known of
-    their speed; `turn` then says what it is at least.
+    their speed; `turn` then says what it is at least. Among runs for one device alone and runs for any it is
+    an estimate: the former may start before their turn where theirs is free.
     """
     found = turn(run)
     return found.seconds if found is not None and found.known else None

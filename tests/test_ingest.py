@@ -566,7 +566,12 @@ def test_what_cannot_be_a_path_is_skipped_like_a_bad_image(photos: ImageSet, tmp
     assert [reason for _, reason in found.skipped] == ["is a link to nothing"] * 2 + ["does not exist"] * 2
 
 
-def test_what_is_nothing_is_a_sentence_that_says_what_there_is(workspace: Path, tmp_path: Path) -> None:
+def test_what_is_nothing_is_a_sentence_that_says_what_there_is(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "around" / "here"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)  # beside which nobody has an x
     imagesets.create(workspace, "mine")
     for text in ("nothing", "", "a\0b", "x" * 5000, "~nobody/x", "../x", "\ud800"):
         with pytest.raises(UserError, match="neither an image set nor a folder or zip") as caught:

@@ -20,6 +20,7 @@ NAMES = {
     "lr": "Learning rate",
     "batch": "Batch",
     "precision": "Precision",
+    "channels_last": "Channels last",
     "device": "Device",
     "start": "Continues",
 }
@@ -40,7 +41,8 @@ def asked(run: Run) -> dict[str, Any]:
         "lr": plan.get("lr", spec.lr),
         "batch": plan.get("batch", spec.batch),
         "precision": plan.get("precision", spec.precision),
-        "device": run.spec.device,
+        "channels_last": spec.channels_last,
+        "device": spec.device,
         "start": spec.start,
     }
 

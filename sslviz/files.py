@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sslviz.errors import UserError
 
@@ -39,10 +39,17 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def put(path: Path, data: bytes) -> None:
     """`write_atomically` within a folder that there is, with the system's own errors."""
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to that takes the place of `path` at the end, unless something was raised meanwhile."""
     temporary = temporary_beside(path)
     try:
         with temporary.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         replace(temporary, path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -125,9 +124,10 @@ def test_what_is_looked_at_has_figures_beside_bounds() -> None:
     assert same > 0.25, "the cloud is to have groups, as features do"
 
 
-def test_the_least_time_counts() -> None:
-    sleeps = iter([0.03, 0.001, 0.03])
-    assert 0.001 <= looking.least(lambda: time.sleep(next(sleeps))) < 0.02
+def test_the_least_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 3.0, 10.0, 11.0, 20.0, 22.0])
+    monkeypatch.setattr(looking, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    assert looking.least(lambda: None) == 1.0
 
 
 def test_pictures_are_taken_in_and_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from sslviz import images as decoding
 from sslviz import imagesets, ingest, jobs, runs, settings
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
-from sslviz.runs import Spec
+from sslviz.runs import Spec, is_held
 
 PICTURES = 1_000
 TRIES = 3
@@ -102,6 +102,10 @@ def _first_metric(images: ImageSet, workspace: Path, device: str) -> float:
     return taken
 
 
-def _warm(seconds: float = 15.0) -> None:
-    """Until the next process is ready: it imports torch, which nobody announces."""
-    time.sleep(seconds)
+def _warm(seconds: float = 120.0) -> None:
+    """Wait until the next process is ready."""
+    until = time.monotonic() + seconds
+    while not is_held(jobs.warm_lock()):
+        if time.monotonic() > until:
+            raise UserError("No process became ready for a run.", "Is memory short?")
+        time.sleep(0.05)

@@ -17,6 +17,7 @@ from sslviz import runs
 from sslviz.bench.customary import views_per_second
 from sslviz.imagesets import ImageSet
 from sslviz.options import make_task
+from sslviz.plan import Plan
 from sslviz.runs import Spec
 from sslviz.tasks import TASKS
 from sslviz.train import Metrics, Training, make_plan
@@ -81,7 +82,7 @@ def _task(
         "over_bare": figures["sslviz"] / figures["bare"],
         "over_customary": figures["sslviz"] / figures["customary"],
         "over_customary_bf16": figures["sslviz"] / figures["customary_bf16"],
-        "measuring": _measuring_share(training, planned.seconds or 60.0),
+        "measuring": _measuring_share(training, planned),
         "side": side,
         "view": training.view,
         "batch": plan.batch,
@@ -93,10 +94,8 @@ def _task(
     return figures
 
 
-def _measuring_share(training: Followed, seconds: float) -> float:
-    """Share of a run of `seconds` that its evaluations and looks take, each timed here once."""
-    plan = training.plan
-    evaluations = 6
+def _measuring_share(training: Followed, plan: Plan) -> float:
+    """Share of a run by `plan` that its evaluations and looks take, each timed here once."""
     began = time.perf_counter()
     training.evaluate(plan.glance)
     glance = time.perf_counter() - began
@@ -106,8 +105,8 @@ def _measuring_share(training: Followed, seconds: float) -> float:
     began = time.perf_counter()
     training.look()
     look = time.perf_counter() - began if training.looker.able else 0.0
-    looks = -(-evaluations // plan.look_every) + 1
-    return (glance * (evaluations - 1) + whole + look * looks) / seconds
+    # One look more, at the network before training.
+    return (glance * (plan.evaluations - 1) + whole + look * (plan.looks + 1)) / (plan.seconds or 60.0)
 
 
 class BareStep:

@@ -42,10 +42,40 @@ def train(
 ) -> int:
     """Train a network on a pretext task."""
     from sslviz import settings
-    from sslviz.runs import Spec, create, open_run
+    from sslviz.runs import Spec, create
 
     if sum(value is not None for value in (minutes, steps, like)) > 1:
         raise UserError("--minutes, --steps and --like exclude each other.", "Choose one of them.")
+    like, start, inherited = _inherited(task, like, start)
+    if minutes is None and steps is None and like is None:
+        minutes = 1.0
+    given = {
+        "model": model,
+        "size": size,
+        "seed": seed,
+        "start": start,
+        "minutes": minutes,
+        "steps": steps,
+        "like": like,
+        "lr": lr,
+        "batch": batch,
+        "precision": precision,
+        "channels_last": channels_last,
+        "threads": threads,
+    }
+    chosen = {**inherited, **{name: value for name, value in given.items() if value is not None}}
+    spec = _checked(Spec(task=task, images=images, device=device, title=title, **chosen), option)
+    run = create(settings.workspace(), _with_images(spec, images))
+    return follow(run, as_json)
+
+
+def _inherited(
+    task: str, like: str | None, start: str | None
+) -> tuple[str | None, str | None, dict[str, Any]]:
+    """Ids of the run that is replayed and of the one that is started from, and what they hand on."""
+    from sslviz import settings
+    from sslviz.runs import open_run
+
     workspace = settings.workspace()
     inherited: dict[str, Any] = {}
     if like is not None:
@@ -67,26 +97,7 @@ def train(
         # With another seed, images that the parent was trained on would be held out.
         for name in ("model", "size", "seed", *(["options"] if parent.spec.task == task else [])):
             inherited.setdefault(name, getattr(parent.spec, name))
-    if minutes is None and steps is None and like is None:
-        minutes = 1.0
-    given = {
-        "model": model,
-        "size": size,
-        "seed": seed,
-        "start": start,
-        "minutes": minutes,
-        "steps": steps,
-        "like": like,
-        "lr": lr,
-        "batch": batch,
-        "precision": precision,
-        "channels_last": channels_last,
-        "threads": threads,
-    }
-    chosen = {**inherited, **{name: value for name, value in given.items() if value is not None}}
-    spec = _checked(Spec(task=task, images=images, device=device, title=title, **chosen), option)
-    run = create(workspace, _with_images(spec, images))
-    return follow(run, as_json)
+    return like, start, inherited
 
 
 def _checked(spec: Spec, option: list[str]) -> Spec:

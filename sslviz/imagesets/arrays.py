@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sslviz.files import free_bytes, full_disk, replace, sweep, temporary_beside, writing
+from sslviz.files import free_bytes, full_disk, replacing, sweep, writing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,25 +50,16 @@ def build(
     with writing(folder, needed):
         folder.mkdir(exist_ok=True)
         sweep(folder)
-        temporary = temporary_beside(path)
-        try:
-            # Written, not mapped: a full disk under a mapping ends the process instead of raising.
-            with temporary.open("xb") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
-                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(file, header)
-                block = max(1, _BLOCK_BYTES // prod(shape[1:]))
-                for start in range(0, shape[0], block):
-                    stop = min(start + block, shape[0])
-                    file.write(np.ascontiguousarray(list(threads.map(row, range(start, stop)))).data)
-                    if report is not None:
-                        report(stop, shape[0])
-                file.flush()
-                os.fsync(file.fileno())
-            replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
+        # Written, not mapped: a full disk under a mapping ends the process instead of raising.
+        with replacing(path) as file, ThreadPoolExecutor(os.cpu_count()) as threads:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            block = max(1, _BLOCK_BYTES // prod(shape[1:]))
+            for start in range(0, shape[0], block):
+                stop = min(start + block, shape[0])
+                file.write(np.ascontiguousarray(list(threads.map(row, range(start, stop)))).data)
+                if report is not None:
+                    report(stop, shape[0])
     fingerprint = path.stem.split("-")[1]
     for other in folder.glob("*.npy"):
         if not other.stem.endswith(fingerprint):

@@ -68,30 +68,37 @@ def make_plan(
     if like is not None:
         return replace(like, seconds=None, **given)
     began = time.perf_counter()
+    plan = replace(_usual(task, len(images), device), **given)
+    if steps is not None:
+        every = max(1, math.ceil(steps / EVALUATIONS))
+        log_every = min(LOG_STEPS, max(1, steps // 150))
+        return replace(plan, steps=steps, log_every=log_every, evaluate_every=every)
+    known = {} if calibration is None else calibration
+    speed = measured(task, images, plan, tuple(given), model, device, known)
+    if lr is None:  # a larger batch has less noise in its gradient, which a higher rate brings back
+        plan = replace(plan, lr=plan.lr * math.sqrt(speed.batch / plan.batch))
+    budget = 60.0 * (1.0 if minutes is None else minutes)
+    return _fitted(plan, speed, max(0.0, budget - (time.perf_counter() - began)))
+
+
+def _usual(task: Task, images: int, device: str) -> Plan:
+    """A plan by the recipe of the task, for one step."""
     recipe = RECIPES.get(task.name, DEFAULT)
-    plan = Plan(
-        steps=steps or 1,
+    return Plan(
+        steps=1,
         batch=recipe.batch,
         lr=recipe.lr,
-        weight_decay=recipe.weight_decay * min(1.0, MANY / len(images)),
+        weight_decay=recipe.weight_decay * min(1.0, MANY / images),
         precision="bf16" if has_bf16(torch.device(device)) else "fp32",
         threads=usable_threads(),
         label_smoothing=recipe.label_smoothing,
         warmup=recipe.warmup,
         reuse=recipe.reuse,
     )
-    plan = replace(plan, **given)
-    if steps is not None:
-        every = max(1, math.ceil(steps / EVALUATIONS))
-        log_every = min(LOG_STEPS, max(1, steps // 150))
-        return replace(plan, log_every=log_every, evaluate_every=every)
-    budget = 60.0 * (1.0 if minutes is None else minutes)
-    speed = measured(
-        task, images, plan, tuple(given), model, device, {} if calibration is None else calibration
-    )
-    if lr is None:  # a larger batch has less noise in its gradient, which a higher rate brings back
-        plan = replace(plan, lr=plan.lr * math.sqrt(speed.batch / plan.batch))
-    left = max(0.0, budget - (time.perf_counter() - began))
+
+
+def _fitted(plan: Plan, speed: Speed, seconds: float) -> Plan:
+    """`plan` with as many steps as fit into `seconds`, done in the way that was measured."""
     plan = replace(
         plan,
         batch=speed.batch,
@@ -99,12 +106,12 @@ def make_plan(
         channels_last=speed.channels_last,
         threads=speed.threads,
         log_every=max(1, round(LOG_SECONDS / speed.step)),
-        seconds=left,
+        seconds=seconds,
     )
-    plan = replace(plan, **_measuring(left, speed))
+    plan = replace(plan, **_measuring(seconds, speed))
     evaluation = speed.evaluate * (HELDOUT + (EVALUATIONS - 1) * plan.glance) + speed.prepare
     looking = speed.look * plan.look * math.ceil(EVALUATIONS / plan.look_every)
-    steps = steps_within(left, speed.step, evaluation + looking)
+    steps = steps_within(seconds, speed.step, evaluation + looking)
     return replace(plan, steps=steps, evaluate_every=max(1, math.ceil(steps / EVALUATIONS)))
 
 

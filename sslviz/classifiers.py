@@ -18,9 +18,11 @@ from torch.nn import functional
 from sslviz.model import Encoder
 from sslviz.plan import Plan
 from sslviz.tasks.base import Task
-from sslviz.tasks.sampling import coin, cut, draw_up_to, mirror_where
+from sslviz.tasks.sampling import coin, cut, draw_up_to, mirror_where, send
 from sslviz.train import Images, seed_for
 from sslviz.train.draws import rows_of_step
+from sslviz.train.learning import optimizer_for, set_rate
+from sslviz.train.replaying import Replayed
 
 BATCH = 256
 """Images of a batch where nothing is learned."""
@@ -78,23 +80,11 @@ def fit(
         name: three_layers(width, classes, seed_for(seed, f"classifier {name}")).to(place)
         for name, width in widths.items()
     }
-    optimizer = torch.optim.SGD(
-        [p for classifier in made.values() for p in classifier.parameters()],
-        lr=plan.lr,
-        momentum=plan.momentum,
-        nesterov=plan.momentum > 0,
-        weight_decay=plan.weight_decay,
-    )
-    rows, labels = torch.arange(len(images)), labels.to(place)
-    for step in range(plan.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = plan.learning_rate(step)
-        index = rows_of_step(rows, plan.batch, seed, step)
-        generator = seed_for(seed, "classifier", step)
-        shown = shifted(images[index.to(place)], padding, mirror, generator)
+    optimizer = optimizer_for(nn.ModuleDict(made), plan, place)
+
+    def learn(views: Tensor, answer: Tensor) -> None:
         with torch.no_grad(), _autocast(plan, place):
-            maps = encoder.maps(_views(task, shown))
-        answer = labels[index.to(place)]
+            maps = encoder.maps(views)
         losses = [
             functional.cross_entropy(classifier(maps[name].float()), answer)
             for name, classifier in made.items()
@@ -102,8 +92,16 @@ def fit(
         torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]  # no weight is shared
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+
+    step = Replayed(learn, place)
+    rows, labels = torch.arange(len(images)), labels.to(place)
+    for number in range(plan.steps):
+        set_rate(optimizer, plan.learning_rate(number))
+        index = send(rows_of_step(rows, plan.batch, seed, number), place)
+        shown = shifted(images[index], padding, mirror, seed_for(seed, "classifier", number))
+        step(_views(task, shown), labels[index])
         if report:
-            report(step + 1, plan.steps)
+            report(number + 1, plan.steps)
     return {name: classifier.eval() for name, classifier in made.items()}
 
 

@@ -64,15 +64,13 @@ def test_the_bare_step_is_the_step_of_the_run(monkeypatch: pytest.MonkeyPatch) -
     images = torch.randint(0, 256, (12, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()
     run = Training(make_task("rotation"), images, PLAN)
     bare = training.BareStep(run)
-    for group in bare.optimizer.param_groups:
-        group["lr"] = PLAN.learning_rate(0)
     clock = iter([0.0, 0.0, 1.0, 1.0, 2.0])
     monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     bare.take(0.5)
     assert bare.steps == 1
     assert bare.speed == pytest.approx(8 / 1.0)  # two rows, four turns each, in a second
     run.train_step()
-    ours, theirs = run.network.state_dict(), bare.network.state_dict()
+    ours, theirs = run.network.state_dict(), bare.learner.network.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 

@@ -61,7 +61,7 @@ def spoil_weights(training: Training) -> None:
 
 
 def spoil_loss(training: Training) -> None:
-    training._loss.fill_(math.nan)
+    training.learner.loss.fill_(math.nan)
 
 
 @pytest.mark.parametrize("spoil", [spoil_weights, spoil_loss])

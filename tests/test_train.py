@@ -355,14 +355,14 @@ def test_batches_are_made_in_full_precision_whatever_the_network_computes_in() -
     shown = [Training(task, images, plan(precision=precision)) for precision in ("fp32", "bf16")]
     inputs: list[Tensor] = []
     for training in shown:
-        forward = training._forward
+        forward = training.learner.forward
 
         def watched(views: Tensor, *rest: Any, forward: Any = forward) -> Tensor:
             inputs.append(views)
             result: Tensor = forward(views, *rest)
             return result
 
-        training._forward = watched  # type: ignore[assignment]
+        training.learner.forward = watched  # type: ignore[assignment]
         training.train_step()
     assert inputs[0].dtype == torch.float32
     assert torch.equal(*inputs)

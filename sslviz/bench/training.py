@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn import functional
 
 from sslviz import runs
 from sslviz.bench.customary import views_per_second
@@ -21,7 +20,7 @@ from sslviz.plan import Plan
 from sslviz.runs import Spec
 from sslviz.tasks import TASKS
 from sslviz.train import Metrics, Training, make_plan
-from sslviz.train.loop import optimizer_for
+from sslviz.train.learning import Learner
 from sslviz.train.measuring import Calibration, wait
 from sslviz.worker.looking import Looker
 from sslviz.worker.training import Diary, Followed
@@ -118,11 +117,11 @@ class BareStep:
         self.batch = training._draw()
         views = self.batch[0]
         self.views_a_step = views.shape[0] * views.shape[1]
-        self.network = training.fresh_network()
-        self.network.load_state_dict(training.network.state_dict())
+        network = training.fresh_network()
+        network.load_state_dict(training.network.state_dict())
         layout = torch.channels_last if training.plan.channels_last else torch.contiguous_format
-        self.network.to(training.device, memory_format=layout)  # type: ignore[call-overload]
-        self.optimizer = optimizer_for(self.network, training.plan, training.device)
+        network.to(training.device, memory_format=layout)  # type: ignore[call-overload]
+        self.learner = Learner(network, training.plan, training.device, counting=False)
         self.forget()
 
     def forget(self) -> None:
@@ -134,18 +133,11 @@ class BareStep:
 
     def take(self, seconds: float) -> None:
         """Steps for so many seconds."""
-        views, order, answer = self.batch
-        self.network.train()
+        self.learner.network.train()
         began = time.perf_counter()
         while time.perf_counter() - began < seconds:
-            with self.training._autocast():
-                logits = self.network(views, order).float()
-                loss = functional.cross_entropy(
-                    logits, answer, label_smoothing=self.training.plan.label_smoothing
-                )
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=True)
+            if not self.learner.step.again():
+                self.learner.learn(*self.batch, self.training.plan.lr)
             self.steps += 1
             if self.steps % 50 == 0:
                 wait(self.training.device)

@@ -20,6 +20,7 @@ from sslviz.plan import Plan
 from sslviz.tasks.base import Batch, Task
 from sslviz.train.clock import Clock
 from sslviz.train.draws import Images, bind, held_out, rows_of_step, seed_for
+from sslviz.train.learning import Learner
 
 CACHED = 256
 """Views that a processor evaluates at once: with more, their maps leave its caches."""
@@ -84,6 +85,7 @@ class Training:
         first = self.problem.make(self.train_rows[:1], seed_for(seed, "shape"))
         self.view = first.views.shape[-1]
         self.network = self.fresh_network()
+        self._drops = any(isinstance(module, nn.Dropout) for module in self.network.modules())
         if start is not None:
             own = self.network.state_dict()
             fitting = {k: v for k, v in start.items() if k in own and own[k].shape == v.shape}
@@ -97,7 +99,6 @@ class Training:
         self.evaluation_seconds = 0.0
         self._clock: Clock | None = None
         self._reset_sums()
-        self._forward = torch.compile(self.network) if plan.compile else self.network
 
     def _divided(self, held_out_from: int | None) -> tuple[Tensor, Tensor]:
         """Rows to train on and rows held out."""
@@ -117,7 +118,7 @@ class Training:
         self.plan = plan
         layout = torch.channels_last if plan.channels_last else torch.contiguous_format
         self.network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
-        self.optimizer = optimizer_for(self.network, plan, self.device)
+        self.learner = Learner(self.network, plan, self.device)
 
     def fresh_network(self) -> Network:
         """The network with the weights that the seed gives it, before any training; on the CPU."""
@@ -193,21 +194,10 @@ class Training:
 
     def train_step(self) -> None:
         """One step; its figures stay on the device until they are asked for."""
-        plan = self.plan
         views, order, answer = self._draw()
-        for group in self.optimizer.param_groups:
-            group["lr"] = plan.learning_rate(self.step)
         self.network.train()
-        with self._own_randomness(), self._autocast():
-            logits = self._forward(views, order).float()
-            loss = functional.cross_entropy(logits, answer, label_smoothing=plan.label_smoothing)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        # What is shown beside the held-out loss must be the same quantity.
-        logits = logits.detach()
-        self._loss += functional.cross_entropy(logits, answer) if plan.label_smoothing else loss.detach()
-        self._right += (logits.argmax(1) == answer).sum()
+        with self._own_randomness() if self._drops else contextlib.nullcontext():
+            self.learner.learn(views, order, answer, self.plan.learning_rate(self.step))
         self._answers += len(answer)
         self._views += views.shape[0] * views.shape[1]
         self.views_seen += views.shape[0] * views.shape[1]
@@ -235,8 +225,8 @@ class Training:
                 self.between()
                 end = min(begin + size, count)
                 views = self.task.normalize(batch.views[begin:end])
-                with self._autocast():
-                    logits = self._forward(views).float()
+                with self.learner.autocast():
+                    logits = self.learner.forward(views).float()
                 answer = batch.answer[begin:end]
                 loss += functional.cross_entropy(logits, answer, reduction="sum")
                 right += (logits.argmax(1) == answer).sum()
@@ -246,7 +236,7 @@ class Training:
     def state(self) -> dict[str, Tensor]:
         """All that a resume needs, as tensors by name: weights, the optimiser's moments, where the run is."""
         found = {f"network.{k}": v.detach().clone() for k, v in self.network.state_dict().items()}
-        for index, moments in self.optimizer.state_dict()["state"].items():
+        for index, moments in self.learner.optimizer.state_dict()["state"].items():
             found |= {f"optimizer.{index}.{name}": value.detach().clone() for name, value in moments.items()}
         sums = [
             self.step,
@@ -257,7 +247,7 @@ class Training:
             self.evaluation_seconds,
         ]
         found["progress"] = torch.tensor(sums, dtype=torch.float64)
-        found["loss"], found["right"] = self._loss.clone(), self._right.clone()
+        found["loss"], found["right"] = self.learner.loss.clone(), self.learner.right.clone()
         found["replans"] = torch.tensor(self.plan.replans, dtype=torch.int64).reshape(-1, 2)
         return found
 
@@ -271,18 +261,20 @@ class Training:
                 "The saved state is of another network.", "Start a new run with these settings."
             ) from None
         moments: dict[int, dict[str, Tensor]] = {}
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        parameters = [p for group in self.learner.optimizer.param_groups for p in group["params"]]
         for key, value in state.items():
             if key.startswith("optimizer."):
                 _, index, name = key.split(".")
                 moments.setdefault(int(index), {})[name] = _as_laid_out(value, parameters[int(index)])
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        groups = self.learner.optimizer.state_dict()["param_groups"]
+        self.learner.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         step, self.seconds, answers, _, batches, *measuring = state["progress"].tolist()
         self.evaluation_seconds = sum(measuring)  # which earlier versions did not keep
         self.step, self._answers, self._batches = int(step), int(answers), int(batches)
         self._views = 0  # of this sitting, as the time that they are divided by is
-        self._loss, self._right = state["loss"].to(self.device), state["right"].to(self.device)
+        self.learner.loss.copy_(state["loss"])
+        self.learner.right.copy_(state["right"])
+        self.learner.step.forget()  # the moments are elsewhere now
         replans = [(int(at), int(steps)) for at, steps in state["replans"].tolist()]
         if replans:
             self.plan = replace(self.plan, steps=replans[-1][1], replans=replans)
@@ -303,22 +295,21 @@ class Training:
         return self.task.normalize(batch.views), None, batch.answer
 
     def _metrics(self, clock: Clock, rate: float) -> Metrics:
-        loss = self._loss.item() / max(1, self._batches)
+        loss = self.learner.loss.item() / max(1, self._batches)
         if not math.isfinite(loss):
             raise UserError(
                 f"The loss became {'NaN' if math.isnan(loss) else 'infinite'} at step {self.step:,}; "
                 "lower the learning rate.",
                 f"It was {self.plan.lr:g} at its highest.",
             )
-        accuracy = self._right.item() / max(1, self._answers)
+        accuracy = self.learner.right.item() / max(1, self._answers)
         speed = clock.speed(self._views)
         clock.log()
         self._reset_sums()
         return Metrics(self.step, 0.0, loss, accuracy, None, None, speed, rate)
 
     def _reset_sums(self) -> None:
-        self._loss = torch.zeros((), device=self.device)
-        self._right = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.learner.reset_sums()
         self._answers = self._views = self._batches = 0
 
     def _replan(self, clock: Clock) -> str:
@@ -358,11 +349,6 @@ class Training:
             else:
                 yield
 
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        if self.plan.precision == "fp32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
-
 
 def _as_laid_out(value: Tensor, parameter: Tensor) -> Tensor:
     """A copy of an optimiser's moment that lies in memory as its parameter does; a fused optimiser goes over
@@ -370,21 +356,3 @@ def _as_laid_out(value: Tensor, parameter: Tensor) -> Tensor:
     if value.shape != parameter.shape:
         return value.clone()
     return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-
-
-def optimizer_for(network: nn.Module, plan: Plan, device: torch.device) -> torch.optim.Optimizer:
-    """AdamW, which does not decay biases and BatchNorm, or SGD, which decays all."""
-    fused = device.type in ("cpu", "cuda")
-    if plan.optimizer == "sgd":
-        return torch.optim.SGD(
-            network.parameters(),
-            lr=plan.lr,
-            momentum=plan.momentum,
-            nesterov=plan.momentum > 0,
-            weight_decay=plan.weight_decay,
-            fused=fused,
-        )
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=plan.lr, fused=fused)

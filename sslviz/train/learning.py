@@ -1,0 +1,87 @@
+"""What a step does with its batch: forward, loss, backward, the optimiser's step, and what is counted."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sslviz.model import Network
+from sslviz.plan import Plan
+from sslviz.train.replaying import Replayed
+
+
+class Learner:
+    """A network, its optimiser, and sums of what the steps found, which stay on the device."""
+
+    def __init__(self, network: Network, plan: Plan, device: torch.device, *, counting: bool = True) -> None:
+        """The optimiser has seen nothing. Without `counting` there are no sums."""
+        self.network, self.plan, self.device, self.counting = network, plan, device, counting
+        self.optimizer = optimizer_for(network, plan, device)
+        self.forward = torch.compile(network) if plan.compile else network
+        self.loss = torch.zeros((), device=device)
+        """Sum of the steps' losses, without label smoothing: what is shown beside the held-out loss must be
+        the same quantity."""
+        self.right = torch.zeros((), dtype=torch.int64, device=device)
+        """Right answers."""
+        self.step = Replayed(self._step, device)
+
+    def reset_sums(self) -> None:
+        self.loss.zero_()
+        self.right.zero_()
+
+    def learn(self, views: Tensor, order: Tensor | None, answer: Tensor, rate: float) -> None:
+        """One step. `views` and `order` as the network's `forward` takes them, `answer` int64."""
+        set_rate(self.optimizer, rate)
+        self.step(views, order, answer)
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """The precision of the plan, for a forward pass."""
+        if self.plan.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def _step(self, views: Tensor, order: Tensor | None, answer: Tensor) -> None:
+        smoothing = self.plan.label_smoothing
+        with self.autocast():
+            logits = self.forward(views, order).float()
+            loss = functional.cross_entropy(logits, answer, label_smoothing=smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.counting:
+            logits = logits.detach()
+            self.loss += functional.cross_entropy(logits, answer) if smoothing else loss.detach()
+            self.right += (logits.argmax(1) == answer).sum()
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """The learning rate of the next step; in place where a captured step reads it."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def optimizer_for(network: nn.Module, plan: Plan, device: torch.device) -> torch.optim.Optimizer:
+    """AdamW, which does not decay biases and BatchNorm, or SGD, which decays all."""
+    fused = device.type in ("cpu", "cuda")
+    # A number would be captured as it is; a tensor can change between replays.
+    rate: Any = torch.tensor(plan.lr, device=device) if device.type == "cuda" else plan.lr
+    if plan.optimizer == "sgd":
+        return torch.optim.SGD(
+            network.parameters(),
+            lr=rate,
+            momentum=plan.momentum,
+            nesterov=plan.momentum > 0,
+            weight_decay=plan.weight_decay,
+            fused=fused,
+        )
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=rate, fused=fused, capturable=device.type == "cuda")

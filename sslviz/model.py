@@ -226,10 +226,10 @@ def pool(maps: Tensor, grid: int) -> Tensor:
 
 def _means(length: int, grid: int, like: Tensor) -> Tensor:
     """(grid, length): each row the mean over one of `grid` equal parts, and over all pixels it touches."""
-    part = torch.arange(grid)[:, None]
-    pixel = torch.arange(length)
+    part = torch.arange(grid, device=like.device)[:, None]
+    pixel = torch.arange(length, device=like.device)
     inside = (pixel >= part * length // grid) & (pixel < -(-(part + 1) * length // grid))
-    return (inside / inside.sum(1, keepdim=True)).to(like.device, like.dtype)
+    return (inside / inside.sum(1, keepdim=True)).to(like.dtype)
 
 
 def build(model: str, views: int, classes: int, view_size: int, seed: int, places: int = 0) -> Network:

@@ -368,6 +368,33 @@ def test_batches_are_made_in_full_precision_whatever_the_network_computes_in() -
     assert torch.equal(*inputs)
 
 
+@pytest.mark.parametrize("where", ["forward", "backward"])
+def test_where_nothing_can_be_compiled_a_run_goes_on(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(torch.autograd.Function):
+        @staticmethod
+        def forward(_: Any, logits: Tensor) -> Tensor:
+            return logits.clone()
+
+        @staticmethod
+        def backward(_: Any, gradient: Tensor) -> Tensor:  # noqa: ARG004
+            raise RuntimeError("no compiler")
+
+    def compiled(network: Any) -> Any:
+        def forward(*given: Any) -> Any:
+            if where == "forward":
+                raise RuntimeError("no compiler")
+            return Broken.apply(network(*given))  # type: ignore[no-untyped-call]
+
+        return forward
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    task, images = make_task("rotation"), pictures(12, 16)
+    plain, fallen = (Training(task, images, plan(compile=compile)) for compile in (False, True))
+    assert len(list(fallen.run())) == len(list(plain.run()))
+    pairs = zip(plain.network.parameters(), fallen.network.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+
+
 def test_the_loss_that_is_shown_is_not_smoothed() -> None:
     """Beside it stands the held-out loss, and both are to be compared."""
     task, images = make_task("rotation"), pictures(12, 16)

@@ -35,6 +35,9 @@ FALLS = (60 / 200, 120 / 200, 160 / 200)
 PROBE_FALLS = (20 / 100, 40 / 100, 45 / 100)
 """Where in training the classifiers."""
 
+WORTH_COMPILING = 20_000
+"""Steps from which on the third that a GPU saves at each is more than the time that compiling takes."""
+
 ISSUE = "issue 6 of github.com/gidariss/FeatureLearningRotNet"
 TABLE = f"table 1 of the paper, as quoted in {ISSUE}"
 RERUN = f"the authors' code, run by a reader, {ISSUE}"
@@ -92,7 +95,13 @@ class RotNet(Paper):
         plan = make_plan(
             self.task, squares, model="nin", device=device, steps=steps, minutes=minutes, batch=scale.batch
         )
-        plan = replace(plan, **_course(scale), milestones=FALLS, held_out_from=data.train)
+        plan = replace(
+            plan,
+            **_course(scale),
+            milestones=FALLS,
+            held_out_from=data.train,
+            compile=device.startswith("cuda") and (steps or 0) >= WORTH_COMPILING,
+        )
         return Spec(
             task=self.task.name,
             images=data.images.name,

@@ -98,7 +98,7 @@ class Problem(ABC):
 
     def rows(self, index: Tensor) -> Tensor:
         """The images of rows `index`, uint8 (B, 3, S, S), on `device`, gathered where the images are."""
-        gathered = self.images[index.to(self.images.device)]
+        gathered = self.images[send(index, self.images.device)]
         return send(gathered, self.device)
 
 

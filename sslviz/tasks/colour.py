@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from sslviz.tasks.sampling import as_pixels, noise
+from sslviz.tasks.sampling import as_pixels, noise, send
 
 _AXIS = torch.tensor([-1.0, 2.0, -1.0])
 PROJECTION = torch.eye(3) - torch.outer(_AXIS, _AXIS) / _AXIS.dot(_AXIS)
@@ -41,7 +41,7 @@ def project(views: Tensor) -> Tensor:
     A saturated colour may then lie outside [0, 255]. It is moved toward the grey of its brightness until it
     does not: clipped, it would be greenish or magenta again.
     """
-    matrix = PROJECTION.to(views.device)
+    matrix = send(PROJECTION, views.device)
     pixels = torch.einsum("ij,...jhw->...ihw", matrix, views.to(torch.float32))
     mean = pixels.mean(-3, keepdim=True)
     colour = pixels - mean
@@ -52,7 +52,7 @@ def project(views: Tensor) -> Tensor:
 def drop(views: Tensor, generator: Generator) -> Tensor:
     """uint8 (..., 3, h, w) with one channel of each view, drawn at random, as it is and the others noise of a
     level or two around its mean; a hundredth of the spread, as published, would vanish in whole levels."""
-    keep = torch.randint(3, views.shape[:-3], generator=generator).to(views.device)[..., None, None, None]
+    keep = send(torch.randint(3, views.shape[:-3], generator=generator), views.device)[..., None, None, None]
     kept = views.take_along_dim(keep, -3)
     mean = kept.to(torch.float32).mean((-2, -1), keepdim=True)
     spread = torch.rand(views.shape, generator=noise(generator, views.device), device=views.device)
@@ -104,6 +104,6 @@ def to_rgb(hsv: Tensor) -> Tensor:
     """The inverse of `to_hsv`."""
     hue, saturation, value = (part.unsqueeze(-3) for part in hsv.unbind(-3))
     # How far each primary is from the hue on the colour wheel, in sixths of it.
-    primary = torch.tensor([0.0, 2.0, 4.0], device=hsv.device)[:, None, None]
+    primary = torch.arange(0.0, 6.0, 2.0, device=hsv.device)[:, None, None]
     away = ((hue * 6 - primary + 3).remainder(6.0) - 3).abs_()
     return value - value * saturation * (away - 1).clamp_(0, 1)

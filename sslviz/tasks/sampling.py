@@ -37,8 +37,10 @@ def noise(generator: Generator, device: torch.device) -> Generator:
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """`tensor`, of the host, on `device`; a CUDA device is not waited for."""
-    return tensor.to(device, non_blocking=device.type == "cuda")
+    """`tensor` on `device`. A CUDA device is not waited for, as it would be were the memory not pinned."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def boxes_of(left: Tensor, top: Tensor, side: Tensor | int, full: int) -> Tensor:
@@ -69,7 +71,7 @@ def change(views: Tensor, which: Tensor, how: Callable[[Tensor], Tensor]) -> Ten
     """`views` (L, ...) with `how` applied to the rows that `which`, bool (L,) on the CPU, names; in place."""
     if which.any():
         # Rows are counted on the CPU: a mask on a GPU would make the host wait for it.
-        rows = which.nonzero()[:, 0].to(views.device, non_blocking=True)
+        rows = send(which.nonzero()[:, 0], views.device)
         views[rows] = how(views[rows])
     return views
 

@@ -22,6 +22,7 @@ class Learner:
         self.network, self.plan, self.device, self.counting = network, plan, device, counting
         self.optimizer = optimizer_for(network, plan, device)
         self.forward = torch.compile(network) if plan.compile else network
+        """For steps; evaluations, of other sizes, would be compiled anew."""
         self.loss = torch.zeros((), device=device)
         """Sum of the steps' losses, without label smoothing: what is shown beside the held-out loss must be
         the same quantity."""
@@ -45,6 +46,17 @@ class Learner:
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def _step(self, views: Tensor, order: Tensor | None, answer: Tensor) -> None:
+        try:
+            self._update(views, order, answer)
+        except Exception as error:
+            if self.forward is self.network or isinstance(error, torch.cuda.OutOfMemoryError):
+                raise
+            # Compiling asks for compilers that a machine may lack; the network does without.
+            self.forward = self.network
+            self.optimizer.zero_grad(set_to_none=True)
+            self._update(views, order, answer)
+
+    def _update(self, views: Tensor, order: Tensor | None, answer: Tensor) -> None:
         smoothing = self.plan.label_smoothing
         with self.autocast():
             logits = self.forward(views, order).float()

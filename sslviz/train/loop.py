@@ -79,6 +79,8 @@ class Training:
         self.seed = seed
         self.since = since
         self.device = torch.device(device)
+        if self.device.type == "cuda":  # every step is of the same size, so trying convolutions pays
+            torch.backends.cudnn.benchmark = True
         self.problem = bind(task, images, seed, self.device)
         self.train_rows, self.heldout_rows = self._divided(plan.held_out_from)
         self.model = model
@@ -226,7 +228,7 @@ class Training:
                 end = min(begin + size, count)
                 views = self.task.normalize(batch.views[begin:end])
                 with self.learner.autocast():
-                    logits = self.learner.forward(views).float()
+                    logits = self.network(views).float()
                 answer = batch.answer[begin:end]
                 loss += functional.cross_entropy(logits, answer, reduction="sum")
                 right += (logits.argmax(1) == answer).sum()

@@ -6,8 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from streamlit.testing.v1 import AppTest
-
 from sslviz import preview
 from sslviz.imagesets import ImageSet
 from sslviz.options import make_task
@@ -19,6 +17,8 @@ TRIES = 5
 def measure(images: ImageSet, script: Path) -> dict[str, Any]:
     """Seconds of the page's script when another example is asked for, the median of a few, beside making the
     example alone; `script` is app.py. The browser's own part is left out."""
+    from streamlit.testing.v1 import AppTest  # which machines that only train may lack
+
     app = AppTest.from_file(str(script), default_timeout=120).run()
     app.switch_page(str(Path("pages") / f"{TASK}.py")).run()
     app.query_params["images"] = images.name

@@ -133,7 +133,7 @@ class RotNet(Paper):
         train, test = _taken(squares, known), _taken(squares, asked)
         trained = networks.trained(run)
         untrained = features.estimated(networks.untrained(run), self.task, train, device=device)
-        plan = probe_plan(scale, len(train))
+        plan = probe_plan(scale, len(train), (run.spec.plan or {})["precision"])
         found = {}
         for name, encoder in (("trained", trained.encoder), ("untrained", untrained)):
             what = f"classifiers on the {name} network"
@@ -168,10 +168,10 @@ def _course(scale: Scale) -> dict[str, Any]:
     }
 
 
-def probe_plan(scale: Scale, images: int) -> Plan:
-    """How the classifiers are trained on so many images."""
+def probe_plan(scale: Scale, images: int, precision: str = "fp32") -> Plan:
+    """How the classifiers are trained on so many images; `precision` is that of the frozen network."""
     batch = min(scale.batch, images)
-    plan = Plan(max(1, round(scale.probe_epochs * images / batch)), batch, LR, DECAY)
+    plan = Plan(max(1, round(scale.probe_epochs * images / batch)), batch, LR, DECAY, precision)
     return replace(plan, **_course(scale), milestones=PROBE_FALLS)
 
 

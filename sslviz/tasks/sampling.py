@@ -88,21 +88,20 @@ def resample(images: Tensor, top: Tensor, left: Tensor, side: Tensor, size: int,
     after the cut where `mirror` says so. The filter is a triangle, widened when shrinking (antialiased),
     that never reaches beyond the window: what Pillow's `crop` and `resize(BILINEAR)` give, to a level.
     """
-    device = images.device
+    top, left, side, mirror = (send(each, images.device) for each in (top, left, side, mirror))
     vertical = _triangle(top, side, size, images.shape[-1])
     horizontal = _triangle(left, side, size, images.shape[-1])
     horizontal = torch.where(mirror[:, None, None], horizontal.flip(1), horizontal)
     # Two matrix products an image: separable, so cheaper than sampling each pixel, on any device.
-    pixels = images.to(torch.float32)
-    rows = send(vertical, device)[:, None] @ pixels
-    return as_pixels(rows @ send(horizontal, device).transpose(1, 2)[:, None])
+    rows = vertical[:, None] @ images.to(torch.float32)
+    return as_pixels(rows @ horizontal.transpose(1, 2)[:, None])
 
 
 def _triangle(start: Tensor, side: Tensor, size: int, full: int) -> Tensor:
     """float32 (L, size, full): the weight of each source pixel in each pixel of the result."""
     scale = side.to(torch.float32) / size
-    centre = start[:, None] + (torch.arange(size) + 0.5) * scale[:, None]
-    pixel = torch.arange(full)
+    centre = start[:, None] + (torch.arange(size, device=start.device) + 0.5) * scale[:, None]
+    pixel = torch.arange(full, device=start.device)
     inside = (pixel >= start[:, None]) & (pixel < (start + side)[:, None])
     distance = (pixel + 0.5 - centre[:, :, None]).abs_().div_(scale.clamp(min=1.0)[:, None, None])
     weight = distance.neg_().add_(1.0).clamp_(min=0.0).mul_(inside[:, None])
@@ -119,16 +118,18 @@ def sample_turned(
     more is shrunk, against aliasing; where nothing is shrunk they are one, and nothing is blurred. Patches
     that stay half a pixel inside the image read no pixel that is not there.
     """
-    full = images.shape[-1]
-    apart = (0.5 * (1 - size / side)).clamp_(0.0, 0.25)[:, None, None] * torch.tensor([-1.0, 1.0])
-    offset = (((torch.arange(size) + 0.5)[:, None] + apart) / size - 0.5).flatten(1)  # (L, 2 · size)
+    full, where = images.shape[-1], images.device
+    centre_x, centre_y, side, angle = (send(each, where) for each in (centre_x, centre_y, side, angle))
+    pair = torch.arange(-1.0, 2.0, 2.0, device=where)
+    apart = (0.5 * (1 - size / side)).clamp_(0.0, 0.25)[:, None, None] * pair
+    middle = torch.arange(size, device=where) + 0.5
+    offset = ((middle[:, None] + apart) / size - 0.5).flatten(1)  # (L, 2 · size)
     along, down = offset[:, None, :], offset[:, :, None]
     cos, sin = (angle.cos() * side)[:, None, None], (angle.sin() * side)[:, None, None]
     x = centre_x[:, None, None] + along * cos - down * sin
     y = centre_y[:, None, None] + along * sin + down * cos
     grid = torch.stack([x, y], -1).mul_(2.0 / full).sub_(1.0)
     grid.clamp_(1 / full - 1, 1 - 1 / full)  # what padding with the border does, which not all GPUs know
-    grid = send(grid, images.device)
     sampled = functional.grid_sample(images.to(torch.float32), grid, mode="bilinear", align_corners=False)
     return functional.avg_pool2d(sampled, 2)
 

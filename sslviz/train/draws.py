@@ -51,8 +51,10 @@ def rows_of_step(rows: Tensor, batch: int, seed: int, step: int) -> Tensor:
     """int64 (batch,): the rows of a step. All `rows` in an order drawn for each epoch, epoch after epoch."""
     count = len(rows)
     first, last = step * batch // count, ((step + 1) * batch - 1) // count
-    orders = [_order(count, seed, epoch) for epoch in range(first, last + 1)]
     begin = step * batch - first * count
+    if first == last:  # as nearly always: an epoch of many images need not be copied
+        return rows[_order(count, seed, first)[begin : begin + batch]]
+    orders = [_order(count, seed, epoch) for epoch in range(first, last + 1)]
     return rows[torch.cat(orders)[begin : begin + batch]]
 
 

@@ -79,8 +79,6 @@ class Training:
         self.seed = seed
         self.since = since
         self.device = torch.device(device)
-        if self.device.type == "cuda":  # every step is of the same size, so trying convolutions pays
-            torch.backends.cudnn.benchmark = True
         self.problem = bind(task, images, seed, self.device)
         self.train_rows, self.heldout_rows = self._divided(plan.held_out_from)
         self.model = model

@@ -693,3 +693,38 @@ def test_weights_decay_less_where_images_are_many() -> None:
     decay = make_plan(task, few[:10], steps=1).weight_decay
     assert make_plan(task, few, steps=1).weight_decay == decay
     assert make_plan(task, many, steps=1).weight_decay == pytest.approx(decay / 2)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_steps_drawn_ahead_are_those_of_one_long_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU: four steps are drawn at once and taken one after the other, every row once an epoch."""
+    monkeypatch.setattr(Training, "ahead", 4)
+    task, images = make_task(name), pictures(20, SIDES[name])
+    training = Training(task, images, plan(batch=4, steps=8))
+    rows = training.train_rows
+    whole = training._drawn_at(1)
+    parts = []
+    for step in range(4, 8):
+        training.step = step
+        parts.append(training._draw())
+    for number, every in enumerate(whole):
+        if every is not None:
+            assert torch.equal(every, torch.cat([part[number] for part in parts]))  # type: ignore[misc]
+    singly = [rows_of_step(rows, 4, 0, step) for step in range(4, 8)]
+    assert torch.equal(rows_of_step(rows, 16, 0, 1), torch.cat(singly))
+
+
+def test_a_run_that_draws_ahead_resumes_between_two_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Training, "ahead", 4)
+    task, images = make_task("rotation"), pictures(20, 16)
+    whole = Training(task, images, plan(batch=4, steps=8))
+    for metrics in whole.run():
+        if metrics.step == 6:
+            saved = {key: value.clone() for key, value in whole.state().items()}
+    second = Training(task, images, plan(batch=4, steps=8))
+    second.train_step()  # of the first four steps, which are not to be taken for the second four
+    second.load_state(saved)
+    *_, last = second.run()
+    assert last.step == 8
+    pairs = zip(whole.network.parameters(), second.network.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)

@@ -22,6 +22,10 @@ from sslviz.train.clock import Clock
 from sslviz.train.draws import Images, bind, held_out, rows_of_step, seed_for
 from sslviz.train.learning import Learner
 
+AHEAD = 16
+"""Most steps that are drawn at once for a GPU."""
+DRAWN = 2**25
+"""Most numbers of what is drawn at once: 128 MB."""
 CACHED = 256
 """Views that a processor evaluates at once: with more, their maps leave its caches."""
 ASSEMBLED = 2**16
@@ -84,6 +88,8 @@ class Training:
         self.model = model
         first = self.problem.make(self.train_rows[:1], seed_for(seed, "shape"))
         self.view = first.views.shape[-1]
+        self._pixels_a_row = first.views.numel()
+        self._drawn = (-1, 0, 0)
         self.network = self.fresh_network()
         self._drops = any(isinstance(module, nn.Dropout) for module in self.network.modules())
         if start is not None:
@@ -279,14 +285,34 @@ class Training:
         if replans:
             self.plan = replace(self.plan, steps=replans[-1][1], replans=replans)
 
+    @property
+    def ahead(self) -> int:
+        """Steps whose batches are drawn at once. On a GPU the many small things that drawing does take longer
+        than a step, however few rows they are done for; a processor gains nothing."""
+        if self.device.type != "cuda":
+            return 1
+        return max(1, min(AHEAD, DRAWN // (self.plan.batch * self._pixels_a_row)))
+
     def _draw(self) -> tuple[Tensor, Tensor | None, Tensor]:
-        """What the network reads in this step, as its `forward` takes it, and the answers.
+        """What the network reads in this step, as its `forward` takes it, and the answers."""
+        part, place = divmod(self.since + self.step, self.ahead)
+        drawn = (part, self.plan.batch, self.ahead)
+        if self._drawn != drawn:
+            self._drawn, self._batches_drawn = drawn, self._drawn_at(part)
+        views, order, answer = (
+            None if one is None else one.chunk(self.ahead)[place] for one in self._batches_drawn
+        )
+        assert views is not None
+        assert answer is not None
+        return views, order, answer
+
+    def _drawn_at(self, part: int) -> tuple[Tensor, Tensor | None, Tensor]:
+        """The batches of `ahead` steps one after the other.
 
         Outside autocast, which would make other pixels than the pages show.
         """
-        at = self.since + self.step
-        generator = seed_for(self.seed, "draws", at)
-        rows = rows_of_step(self.train_rows, self.plan.batch, self.seed, at)
+        generator = seed_for(self.seed, "draws", part)
+        rows = rows_of_step(self.train_rows, self.plan.batch * self.ahead, self.seed, part)
         if self.plan.reuse > 1:
             shared = self.problem.make_shared(rows, self.plan.reuse, generator)
             if shared is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -16,6 +17,7 @@ from sslviz.plan import Plan
 from sslviz.tasks.base import Task
 from sslviz.train.draws import HELDOUT, Images, seed_for
 from sslviz.train.loop import Training
+from sslviz.train.replaying import BEFORE_CAPTURE
 
 TRIAL_SECONDS = 0.3
 """Of steps, to compare two ways; three steps at least."""
@@ -23,6 +25,8 @@ MEASURE_SECONDS = 1.0
 """Of steps, in the way that was chosen."""
 LARGER_BATCHES = 16
 """By what factor a batch may grow to fill a GPU."""
+SURE = 1.1
+"""How much faster half the threads must be: other work on the machine slows two threads more than one."""
 WORTH = 1.4
 """What twice the batch must bring in speed: with less it only means fewer steps."""
 EXAMPLES = 64
@@ -88,7 +92,7 @@ def _fastest(training: Training, given: Sequence[str]) -> Plan:
             gain = quickest / seconds
             if name == "batch":
                 gain *= changed.batch / best.batch / WORTH
-            if gain <= 1.0:
+            if gain <= (SURE if name == "threads" else 1.0):
                 break
             best, quickest = changed, seconds
     _adopt(training, best)
@@ -110,9 +114,9 @@ def _choices(training: Training) -> Iterator[tuple[str, Callable[[Plan], list[An
 
 
 def _trial(training: Training, plan: Plan) -> float:
-    """Seconds of a step with this plan."""
+    """Seconds of a step with this plan, at best: other work on the machine must not decide."""
     _adopt(training, plan)
-    return _step_seconds(training, TRIAL_SECONDS)
+    return min(_steps(training, TRIAL_SECONDS))
 
 
 def _adopt(training: Training, plan: Plan) -> None:
@@ -121,25 +125,28 @@ def _adopt(training: Training, plan: Plan) -> None:
         torch.set_num_threads(plan.threads)
 
 
-def _step_seconds(training: Training, least: float) -> float:
-    """Median seconds of a step, over `least` seconds and three steps or more."""
-    for _ in range(2):  # the first steps choose kernels and fill caches
+def _steps(training: Training, least: float) -> list[float]:
+    """Seconds of a step, again and again over `least` seconds, three times or more. Where several steps are
+    drawn at once, so many are timed together, and their mean taken."""
+    several = training.ahead
+    for _ in range(2 if several == 1 else BEFORE_CAPTURE + several):  # which choose kernels and fill caches
         training.train_step()
     wait(training.device)
     began = time.perf_counter()
     taken: list[float] = []
     while len(taken) < 3 or (time.perf_counter() - began < least and len(taken) < 200):
         before = time.perf_counter()
-        training.train_step()
+        for _ in range(several):
+            training.train_step()
         wait(training.device)
-        taken.append(time.perf_counter() - before)
-    return sorted(taken)[len(taken) // 2]
+        taken.append((time.perf_counter() - before) / several)
+    return taken
 
 
 def _speed(training: Training) -> Speed:
     """What a run as `training` stands will take."""
     plan, device = training.plan, training.device
-    step = _step_seconds(training, MEASURE_SECONDS)
+    step = statistics.median(_steps(training, MEASURE_SECONDS))
     rows = training.heldout_rows.repeat(-(-EXAMPLES // len(training.heldout_rows)))[:EXAMPLES]
     batch = training.problem.make(rows, seed_for(0, "time"))
     made = len(batch)

@@ -85,19 +85,21 @@ def colour_axes(images: Tensor, most: int = 2048, chunk: int = 64) -> tuple[Tens
 def scale_axes(pixels: Tensor, factors: Tensor, mean: Tensor, axes: Tensor) -> Tensor:
     """float (L, 3, h, w) with its part along each colour axis times `factors` (L, 3), about `mean`."""
     matrix = axes * factors[:, None] @ axes.T  # (L, 3, 3)
-    centre = mean[:, None, None]
-    return torch.einsum("lij,ljhw->lihw", matrix, pixels - centre) + centre
+    moved = (mean - matrix @ mean)[..., None]
+    return torch.baddbmm(moved, matrix, pixels.flatten(2)).view_as(pixels)
 
 
 def to_hsv(rgb: Tensor) -> Tensor:
     """float RGB (..., 3, h, w) in [0, 1] → hue, saturation, value, each in [0, 1]."""
     red, green, blue = rgb.unbind(-3)
-    value, which = rgb.max(-3)
+    value = rgb.amax(-3)
     chroma = value - rgb.amin(-3)
-    safe = chroma.clamp(min=1e-6)
-    sector = torch.stack([(green - blue) / safe, (blue - red) / safe + 2, (red - green) / safe + 4], -3)
-    hue = sector.take_along_dim(which.unsqueeze(-3), -3).squeeze(-3) / 6
-    return torch.stack([hue.remainder(1.0), chroma / value.clamp(min=1e-6), value], -3)
+    most_red, most_green = red == value, green == value
+    # In sixths of the wheel, from the primary that there is most of to the one that there is more of.
+    hue = torch.where(most_red, green - blue, torch.where(most_green, blue - red, red - green))
+    hue = hue.div_(chroma.clamp(min=1e-6))
+    hue = hue.add_(torch.where(most_red, 0.0, torch.where(most_green, 2.0, 4.0))).div_(6.0)
+    return torch.stack([hue.sub_(hue.floor()), chroma / value.clamp(min=1e-6), value], -3)
 
 
 def to_rgb(hsv: Tensor) -> Tensor:
@@ -105,5 +107,5 @@ def to_rgb(hsv: Tensor) -> Tensor:
     hue, saturation, value = (part.unsqueeze(-3) for part in hsv.unbind(-3))
     # How far each primary is from the hue on the colour wheel, in sixths of it.
     primary = torch.arange(0.0, 6.0, 2.0, device=hsv.device)[:, None, None]
-    away = ((hue * 6 - primary + 3).remainder(6.0) - 3).abs_()
-    return value - value * saturation * (away - 1).clamp_(0, 1)
+    away = (hue * 6 - primary).abs_().sub_(3.0).abs_().neg_().add_(3.0)
+    return torch.addcmul(value, value * saturation, away.sub_(1.0).clamp_(0, 1), value=-1.0)

@@ -205,11 +205,13 @@ class ExemplarProblem(Problem):
             patches = scale_axes(patches, factors, self.mean, self.axes)
             patches = patches.clamp_(0, 255)
         if task.power > 1 or task.multiply > 1 or task.add > 0 or task.hue > 0:
-            hue, *parts = to_hsv(patches / 255).unbind(1)
+            hsv = to_hsv(patches.div_(255))
+            hue, *parts = hsv.unbind(1)  # changed in place
             for part, (power, factor, shift) in zip(parts, (drawn[3:6], drawn[6:9]), strict=True):
                 part.pow_(task.power**power).mul_(task.multiply**factor).add_(task.add * shift).clamp_(0, 1)
-            hue = (hue + task.hue * drawn[9]).remainder(1.0)
-            patches = to_rgb(torch.stack([hue, *parts], 1)) * 255
+            hue.add_(task.hue * drawn[9])
+            hue.sub_(hue.floor())
+            patches = to_rgb(hsv).mul_(255)
         return patches
 
     def say(self, answer: int) -> str:

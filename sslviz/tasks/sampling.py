@@ -72,7 +72,7 @@ def change(views: Tensor, which: Tensor, how: Callable[[Tensor], Tensor]) -> Ten
     if which.any():
         # Rows are counted on the CPU: a mask on a GPU would make the host wait for it.
         rows = send(which.nonzero()[:, 0], views.device)
-        views[rows] = how(views[rows])
+        views[rows] = how(views.index_select(0, rows))
     return views
 
 
@@ -119,19 +119,23 @@ def sample_turned(
     that stay half a pixel inside the image read no pixel that is not there.
     """
     full, where = images.shape[-1], images.device
-    centre_x, centre_y, side, angle = (send(each, where) for each in (centre_x, centre_y, side, angle))
-    pair = torch.arange(-1.0, 2.0, 2.0, device=where)
-    apart = (0.5 * (1 - size / side)).clamp_(0.0, 0.25)[:, None, None] * pair
-    middle = torch.arange(size, device=where) + 0.5
-    offset = ((middle[:, None] + apart) / size - 0.5).flatten(1)  # (L, 2 · size)
-    along, down = offset[:, None, :], offset[:, :, None]
-    cos, sin = (angle.cos() * side)[:, None, None], (angle.sin() * side)[:, None, None]
-    x = centre_x[:, None, None] + along * cos - down * sin
-    y = centre_y[:, None, None] + along * sin + down * cos
-    grid = torch.stack([x, y], -1).mul_(2.0 / full).sub_(1.0)
+    # In the units of `grid_sample`, in which the image is [-1, 1]², each of a patch's four samplings of
+    # size × size points is such a square, turned, made smaller and moved.
+    cos, sin = angle.cos() * side / full, angle.sin() * side / full
+    along, down = torch.stack([cos, sin], 1), torch.stack([-sin, cos], 1)  # (L, 2), x and y
+    centre = torch.stack([centre_x, centre_y], 1).mul_(2.0 / full).sub_(1.0)
+    apart = (0.5 * (1 - size / side)).clamp_(0.0, 0.25)[:, None] * (2.0 / size)
+    left_up, right_up = centre - (along + down) * apart, centre + (along - down) * apart
+    place = send(torch.stack([left_up, right_up, 2 * centre - right_up, 2 * centre - left_up], 2), where)
+    along, down = send(along, where), send(down, where)
+    middle = (torch.arange(size, device=where) * 2.0 + 1.0) / size - 1.0
+    columns = place[..., None] + along[:, :, None, None] * middle  # (L, 2, 4, size)
+    lines = down[:, :, None, None] * middle[:, None]  # (L, 2, size, 1)
+    grid = columns[..., None, :] + lines[:, :, None]  # (L, 2, 4, size, size)
     grid.clamp_(1 / full - 1, 1 - 1 / full)  # what padding with the border does, which not all GPUs know
+    grid = grid.flatten(2, 3).permute(0, 2, 3, 1)
     sampled = functional.grid_sample(images.to(torch.float32), grid, mode="bilinear", align_corners=False)
-    return functional.avg_pool2d(sampled, 2)
+    return sampled.view(*sampled.shape[:2], 4, size, size).mean(2)
 
 
 def as_pixels(values: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ cut, and a network finds that out before it looks at what is shown. The guards r
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Generator, Tensor
 
@@ -23,9 +25,10 @@ def standardize(views: Tensor, floor: float = 4.0) -> Tensor:
     So neither brightness, nor colour cast, nor contrast tells which views are from neighbouring places. A
     flat view stays flat: the spread is never taken to be under `floor` grey levels.
     """
-    pixels = views.to(torch.float32)
-    pixels = pixels - pixels.mean((-2, -1), keepdim=True)
-    spread = pixels.square().mean((-3, -2, -1), keepdim=True).sqrt_().clamp_(min=floor)
+    pixels = views.to(torch.float32, copy=True)
+    pixels.sub_(pixels.mean((-2, -1), keepdim=True))
+    length = torch.linalg.vector_norm(pixels, dim=(-3, -2, -1), keepdim=True)  # reads them once, writes none
+    spread = length.div_(math.sqrt(pixels.shape[-3:].numel())).clamp_(min=floor)
     return pixels.div_(spread)
 
 

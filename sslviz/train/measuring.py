@@ -26,7 +26,7 @@ MEASURE_SECONDS = 1.0
 LARGER_BATCHES = 16
 """By what factor a batch may grow to fill a GPU."""
 SURE = 1.1
-"""How much faster half the threads must be: other work on the machine slows two threads more than one."""
+"""How much faster another way must be than the usual one: other work on the machine blurs what is less."""
 WORTH = 1.4
 """What twice the batch must bring in speed: with less it only means fewer steps."""
 EXAMPLES = 64
@@ -92,7 +92,7 @@ def _fastest(training: Training, given: Sequence[str]) -> Plan:
             gain = quickest / seconds
             if name == "batch":
                 gain *= changed.batch / best.batch / WORTH
-            if gain <= (SURE if name == "threads" else 1.0):
+            if gain <= (1.0 if name == "batch" else SURE):
                 break
             best, quickest = changed, seconds
     _adopt(training, best)

@@ -22,6 +22,7 @@ from sslviz.tasks.sampling import coin, cut, draw_up_to, mirror_where, send
 from sslviz.train import Images, seed_for
 from sslviz.train.draws import rows_of_step
 from sslviz.train.learning import optimizer_for, set_rate
+from sslviz.train.loop import AHEAD
 from sslviz.train.replaying import Replayed
 
 BATCH = 256
@@ -95,11 +96,15 @@ def fit(
 
     step = Replayed(learn, place)
     rows, labels = torch.arange(len(images)), labels.to(place)
+    ahead = AHEAD if place.type == "cuda" else 1
     for number in range(plan.steps):
         set_rate(optimizer, plan.learning_rate(number))
-        index = send(rows_of_step(rows, plan.batch, seed, number), place)
-        shown = shifted(images[index], padding, mirror, seed_for(seed, "classifier", number))
-        step(_views(task, shown), labels[index])
+        part, turn = divmod(number, ahead)
+        if turn == 0:
+            index = send(rows_of_step(rows, ahead * plan.batch, seed, part), place)
+            shown = shifted(images[index], padding, mirror, seed_for(seed, "classifier", part))
+            views, answers = _views(task, shown).chunk(ahead), labels[index].chunk(ahead)
+        step(views[turn], answers[turn])
         if report:
             report(number + 1, plan.steps)
     return {name: classifier.eval() for name, classifier in made.items()}

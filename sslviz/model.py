@@ -6,6 +6,7 @@ block, C classes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
@@ -19,6 +20,8 @@ LARGE_VIEW = 48
 LARGE_TILE = 24
 """The same where an example has several views, each a piece of a picture: at equal cost, tiles of 32 pixels
 halved at once told more than tiles of 24 that were not."""
+MANY_CLASSES = 1000
+"""Classes beyond which a head of one view compares directions."""
 LARGE_RESNET_VIEW = 96
 """Side from which `resnet18` has torchvision's own stem; below, a 3 × 3 one that keeps the resolution."""
 
@@ -119,6 +122,31 @@ class Norm(nn.BatchNorm1d):
         return super().forward(x)
 
 
+class Directions(nn.Module):
+    """A linear layer that looks at directions alone: each class is one, and its logit is the cosine of the
+    features with it, times a learned scale.
+
+    Among thousands of classes each is seen too seldom for a layer that begins at random; a direction can
+    begin as the features of one example (weight imprinting: Qi, Brown and Lowe, CVPR 2018).
+    """
+
+    def __init__(self, inputs: int, classes: int, scale: float = 16.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(classes, inputs))
+        self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float (E, D) → logits, float (E, C)."""
+        return self.log_scale.exp() * functional.linear(
+            functional.normalize(x), functional.normalize(self.weight)
+        )
+
+    @torch.no_grad()
+    def imprint(self, answer: Tensor, x: Tensor) -> None:
+        """Let the classes `answer`, int64 (E,), begin as the features `x`, float (E, D)."""
+        self.weight[answer] = functional.normalize(x)
+
+
 class Head(nn.Module):
     """For tasks with one view: one linear layer over a coarse grid of the map, since where things are in a
     picture tells which way up it is. With a grid of 1 it is the plain classifier over the map's mean."""
@@ -128,12 +156,18 @@ class Head(nn.Module):
         self.grid = grid
         # Thousands of classes are told apart sooner.
         self.norm = Norm(channels * grid**2) if grid > 1 else nn.Identity()
-        self.classify = nn.Linear(channels * grid**2, classes)
+        kind = Directions if classes > MANY_CLASSES else nn.Linear
+        self.classify = kind(channels * grid**2, classes)
 
     def forward(self, embedded: Tensor) -> Tensor:
         """float (E, 1, K, n, n) → logits, float (E, C)."""
-        logits: Tensor = self.classify(self.norm(embedded.flatten(1)))
+        logits: Tensor = self.classify(self.describe(embedded))
         return logits
+
+    def describe(self, embedded: Tensor) -> Tensor:
+        """float (E, 1, K, n, n) → what the classes are told by, float (E, K · n²)."""
+        described: Tensor = self.norm(embedded.flatten(1))
+        return described
 
 
 class Describe(nn.Sequential):

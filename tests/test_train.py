@@ -15,6 +15,7 @@ import torch
 from torch import Generator, Tensor
 
 from sslviz.errors import UserError
+from sslviz.model import Directions
 from sslviz.tasks import TASKS, Batch, Problem, Task, make_task
 from sslviz.tasks.base import Shared
 from sslviz.train import Metrics, Plan, Training, clock, draws, loop, make_plan, measuring, planning, seed_for
@@ -726,5 +727,33 @@ def test_a_run_that_draws_ahead_resumes_between_two_draws(monkeypatch: pytest.Mo
     second.load_state(saved)
     *_, last = second.run()
     assert last.step == 8
+    pairs = zip(whole.network.parameters(), second.network.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_thousands_of_classes_begin_as_features_of_their_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Untrained features tell some of the seeds, so from the first step on more is right than by chance; and
+    what a run that is resumed had learned is not begun anew."""
+    monkeypatch.setattr("sslviz.model.MANY_CLASSES", 20)
+    task, images = make_task("exemplar", QUICK["exemplar"]), pictures(40, 48)
+    course = plan(steps=6, batch=32, lr=1e-9, log_every=1, evaluate_every=6)
+    training = Training(task, images, course)
+    directions = training.network.head.classify
+    assert isinstance(directions, Directions)
+    first = next(training.run())
+    assert first.accuracy > 5 / 32
+    assert directions.weight.norm(dim=1).sub(1).abs().max() < 1e-3
+    features = torch.randn(5, directions.weight.shape[1])
+    cosines = torch.nn.functional.cosine_similarity(features[:, None], directions.weight[None], dim=-1)
+    assert torch.allclose(directions(features), 16 * cosines, atol=1e-3)
+
+    learned = replace(course, lr=5e-3)
+    whole, second = Training(task, images, learned), Training(task, images, learned)
+    for metrics in whole.run():
+        if metrics.step == 3:
+            saved = {key: value.clone() for key, value in whole.state().items()}
+    second.load_state(saved)
+    for _ in second.run():
+        pass
     pairs = zip(whole.network.parameters(), second.network.parameters(), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)

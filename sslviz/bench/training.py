@@ -95,6 +95,7 @@ def _task(
 
 def _measuring_share(training: Followed, plan: Plan) -> float:
     """Share of a run by `plan` that its evaluations and looks take, each timed here once."""
+    assert len(training.heldout)  # made once, which is no part of evaluating
     began = time.perf_counter()
     training.evaluate(plan.glance)
     glance = time.perf_counter() - began

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -39,6 +40,26 @@ class Learner:
         set_rate(self.optimizer, rate)
         self.step(views, order, answer)
 
+    def moments(self) -> dict[str, Tensor]:
+        """What the optimiser remembers, by names that begin with "optimizer."."""
+        return {
+            f"optimizer.{index}.{name}": value.detach().clone()
+            for index, moments in self.optimizer.state_dict()["state"].items()
+            for name, value in moments.items()
+        }
+
+    def load_moments(self, state: Mapping[str, Tensor]) -> None:
+        """Go on with what `moments` gave; other names are passed over."""
+        moments: dict[int, dict[str, Tensor]] = {}
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for key, value in state.items():
+            if key.startswith("optimizer."):
+                _, index, name = key.split(".")
+                moments.setdefault(int(index), {})[name] = _as_laid_out(value, parameters[int(index)])
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.step.forget()  # the moments are elsewhere now
+
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """The precision of the plan, for a forward pass."""
         if self.plan.precision == "fp32":
@@ -68,6 +89,14 @@ class Learner:
             logits = logits.detach()
             self.loss += functional.cross_entropy(logits, answer) if smoothing else loss.detach()
             self.right += (logits.argmax(1) == answer).sum()
+
+
+def _as_laid_out(value: Tensor, parameter: Tensor) -> Tensor:
+    """A copy of an optimiser's moment that lies in memory as its parameter does; a fused optimiser goes over
+    both by address, and files know no channels_last."""
+    if value.shape != parameter.shape:
+        return value.clone()
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

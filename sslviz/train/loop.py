@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sslviz.errors import UserError
-from sslviz.model import AssemblyHead, Network, build
+from sslviz.model import AssemblyHead, Directions, Head, Network, build
 from sslviz.plan import Plan
 from sslviz.tasks.base import Batch, Task
 from sslviz.train.clock import Clock
@@ -91,6 +91,7 @@ class Training:
         self._pixels_a_row = first.views.numel()
         self._drawn = (-1, 0, 0)
         self.network = self.fresh_network()
+        self._afresh = start is None
         self._drops = any(isinstance(module, nn.Dropout) for module in self.network.modules())
         if start is not None:
             own = self.network.state_dict()
@@ -157,6 +158,9 @@ class Training:
         if self.device.type == "cpu":
             torch.set_num_threads(self.plan.threads)
         clock = self._clock = Clock(self.seconds, self.step)
+        if self._afresh and self.step == 0:
+            self._imprint()
+            clock.pause(clock.seconds() - self.seconds)
         while self.step < self.plan.steps:
             rate = self.plan.learning_rate(self.step)
             self.train_step()
@@ -172,6 +176,20 @@ class Training:
                 metrics = replace(metrics, note=note)
             self.seconds = clock.seconds()
             yield replace(metrics, seconds=self.seconds, evaluation_seconds=self.evaluation_seconds)
+
+    @torch.no_grad()
+    def _imprint(self) -> None:
+        """Let each of thousands of classes begin as the first network's features of an example."""
+        head = self.network.head
+        if not (isinstance(head, Head) and isinstance(head.classify, Directions)):
+            return
+        self.network.train()
+        for number, rows in enumerate(torch.split(self.train_rows, CACHED)):
+            self.between()
+            batch = self.problem.make(rows, seed_for(self.seed, "imprint", number))
+            with self.learner.autocast():
+                features = head.describe(self.network.embed(self.task.normalize(batch.views)))
+            head.classify.imprint(batch.answer, features.float())
 
     def between(self) -> None:
         """Called between the batches of an evaluation, for those who have to say that they are at work."""
@@ -242,8 +260,7 @@ class Training:
     def state(self) -> dict[str, Tensor]:
         """All that a resume needs, as tensors by name: weights, the optimiser's moments, where the run is."""
         found = {f"network.{k}": v.detach().clone() for k, v in self.network.state_dict().items()}
-        for index, moments in self.learner.optimizer.state_dict()["state"].items():
-            found |= {f"optimizer.{index}.{name}": value.detach().clone() for name, value in moments.items()}
+        found |= self.learner.moments()
         sums = [
             self.step,
             self.seconds,
@@ -266,21 +283,13 @@ class Training:
             raise UserError(
                 "The saved state is of another network.", "Start a new run with these settings."
             ) from None
-        moments: dict[int, dict[str, Tensor]] = {}
-        parameters = [p for group in self.learner.optimizer.param_groups for p in group["params"]]
-        for key, value in state.items():
-            if key.startswith("optimizer."):
-                _, index, name = key.split(".")
-                moments.setdefault(int(index), {})[name] = _as_laid_out(value, parameters[int(index)])
-        groups = self.learner.optimizer.state_dict()["param_groups"]
-        self.learner.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.learner.load_moments(state)
         step, self.seconds, answers, _, batches, *measuring = state["progress"].tolist()
         self.evaluation_seconds = sum(measuring)  # which earlier versions did not keep
         self.step, self._answers, self._batches = int(step), int(answers), int(batches)
         self._views = 0  # of this sitting, as the time that they are divided by is
         self.learner.loss.copy_(state["loss"])
         self.learner.right.copy_(state["right"])
-        self.learner.step.forget()  # the moments are elsewhere now
         replans = [(int(at), int(steps)) for at, steps in state["replans"].tolist()]
         if replans:
             self.plan = replace(self.plan, steps=replans[-1][1], replans=replans)
@@ -374,11 +383,3 @@ class Training:
                 torch.mps.set_rng_state(before)
             else:
                 yield
-
-
-def _as_laid_out(value: Tensor, parameter: Tensor) -> Tensor:
-    """A copy of an optimiser's moment that lies in memory as its parameter does; a fused optimiser goes over
-    both by address, and files know no channels_last."""
-    if value.shape != parameter.shape:
-        return value.clone()
-    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)

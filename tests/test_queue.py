@@ -86,7 +86,7 @@ def submit_from_two_servers(count: int, attempts: Path, seconds: float) -> None:
 
 
 def test_submissions_of_two_servers_are_trained_once_each(attempts: Path) -> None:
-    submit_from_two_servers(4, attempts, 120)
+    submit_from_two_servers(2, attempts, 120)
 
 
 @pytest.mark.slow

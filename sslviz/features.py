@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sslviz.allocating import keep_freed_memory
 from sslviz.model import Encoder, Network, pool
 from sslviz.tasks.base import Task
 
@@ -41,6 +42,8 @@ def extract(
     it was trained on, and an untrained network has no statistics at all. `blocks` chooses among
     `network.encoder.blocks`; by default all. `report` is called with images done and to do.
     """
+    if device == "cpu":
+        keep_freed_memory()
     known = images if memory is None else memory
     total = len(known) + len(images)
     encoder = estimated(

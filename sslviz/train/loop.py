@@ -18,6 +18,7 @@ from sslviz.errors import UserError
 from sslviz.model import AssemblyHead, Directions, Head, Network, build
 from sslviz.plan import Plan
 from sslviz.tasks.base import Batch, Task
+from sslviz.allocating import keep_freed_memory
 from sslviz.train.clock import Clock
 from sslviz.train.draws import Images, bind, held_out, rows_of_step, seed_for
 from sslviz.train.learning import Learner
@@ -83,6 +84,8 @@ class Training:
         self.seed = seed
         self.since = since
         self.device = torch.device(device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.problem = bind(task, images, seed, self.device)
         self.train_rows, self.heldout_rows = self._divided(plan.held_out_from)
         self.model = model

@@ -16,7 +16,7 @@ APP = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
 
 ORDER = (
     ("errors",),
-    ("settings", "files"),
+    ("settings", "files", "allocating"),
     ("images", "archives", "tasks", "figures"),
     ("imagesets", "runs", "model", "plan", "recipes", "options"),
     ("features",),

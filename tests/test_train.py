@@ -16,12 +16,12 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
+from sslviz.allocating import keep_freed_memory
 from sslviz.errors import UserError
 from sslviz.model import Directions
 from sslviz.tasks import TASKS, Batch, Problem, Task, make_task
 from sslviz.tasks.base import Shared
 from sslviz.train import Metrics, Plan, Training, clock, draws, loop, make_plan, measuring, planning, seed_for
-from sslviz.allocating import keep_freed_memory
 from sslviz.train.draws import rows_of_step
 
 SIDES = {"rotation": 16, "exemplar": 48, "jigsaw": 48, "location": 48}

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sslviz.allocating import keep_freed_memory
 from sslviz.errors import UserError
 from sslviz.model import AssemblyHead, Directions, Head, Network, build
 from sslviz.plan import Plan
 from sslviz.tasks.base import Batch, Task
-from sslviz.allocating import keep_freed_memory
 from sslviz.train.clock import Clock
 from sslviz.train.draws import Images, bind, held_out, rows_of_step, seed_for
 from sslviz.train.learning import Learner

@@ -90,9 +90,11 @@ def fit(
             functional.cross_entropy(classifier(maps[name].float()), answer)
             for name, classifier in made.items()
         ]
-        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]  # no weight is shared
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        try:
+            torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]  # no weight is shared
+            optimizer.step()
+        finally:
+            optimizer.zero_grad(set_to_none=True)
 
     step = Replayed(learn, place)
     rows, labels = torch.arange(len(images)), labels.to(place)

@@ -399,6 +399,20 @@ def test_where_nothing_can_be_compiled_a_run_goes_on(where: str, monkeypatch: py
     assert all(torch.equal(one, other) for one, other in pairs)
 
 
+def test_a_step_that_fails_leaves_no_gradient_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a GPU cannot capture it, and it is taken once more without."""
+    training = Training(make_task("rotation"), pictures(12, 16), plan())
+
+    def fails() -> None:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.learner.optimizer, "step", fails)
+        with pytest.raises(RuntimeError, match="capturing"):
+            training.train_step()
+    assert all(parameter.grad is None for parameter in training.network.parameters())
+
+
 def test_the_loss_that_is_shown_is_not_smoothed() -> None:
     """Beside it stands the held-out loss, and both are to be compared."""
     task, images = make_task("rotation"), pictures(12, 16)

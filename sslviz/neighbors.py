@@ -30,6 +30,9 @@ SCORES_AT_ONCE = 8_000_000
 PEAKS_AT_ONCE = 64_000_000
 """Largest similarities of chunks held at a time where half the product is saved: 256 MB at most."""
 
+SUMMED_AT_ONCE = 2_000_000
+"""Features of neighbours held at a time while similarities are summed: 8 MB a thread, whatever the width."""
+
 TILE = 1024
 """Rows and columns of a tile of the product, whose chunks are looked at while the cache holds it."""
 
@@ -254,9 +257,11 @@ def _settled(
     found = looked.first.gather(1, cells // chunk) + cells % chunk * looked.step
     # Equal images are to tie: a matrix product adds up in an order that depends on its shape, this does not.
     value = torch.empty(found.shape)
-    for start in range(0, len(found), 256):
-        few = slice(start, start + 256)
-        near = stored.index_select(0, found[few].flatten()).view(-1, taken, stored.shape[1])
+    width = stored.shape[1]
+    rows = max(1, SUMMED_AT_ONCE // max(1, taken * width))
+    for start in range(0, len(found), rows):
+        few = slice(start, start + rows)
+        near = stored.index_select(0, found[few].flatten()).view(len(found[few]), taken, width)
         value[few] = near.mul_(asked[few, None]).sum(dim=2)
     value = _rounded(value)
     if own is not None:
@@ -264,7 +269,7 @@ def _settled(
     found, value = _ordered(found, value)
     # A sum of D products of unit vectors is off by at most D units of 2^-24, and what was not looked at has
     # been compared by two such sums with what was, which has been compared by two with the last.
-    error = 2 * STEP + stored.shape[1] * 2.0**-22
+    error = 2 * STEP + width * 2.0**-22
     lowest = value[:, -1 if own is None else -2]
     torn = torch.maximum(looked.limit, lowest) + error >= value[:, k - 1]
     return found[:, :k], value[:, :k], torn.nonzero()[:, 0].numpy()

@@ -177,3 +177,9 @@ def test_leave_one_out_and_precision_on_separate_groups() -> None:
     assert neighbors.precision_at_k(indices, np.full(90, -1)) is None
     half = np.where(np.arange(90) < 45, labels, -1)
     assert neighbors.precision_at_k(indices, half) == 1, "images without a label do not count against it"
+
+
+def test_features_without_width_resemble_nothing() -> None:
+    indices, similarity = neighbors.search(np.zeros((600, 0), np.float32), np.zeros((600, 0), np.float32), 3)
+    assert (indices == [0, 1, 2]).all()
+    assert (similarity == 0).all()

@@ -65,25 +65,25 @@ def search(queries: Floats, memory: Floats, k: int, exclude_self: bool = False) 
         return indices, similarity
     stored = _unit(memory)
     asked = stored if queries is memory else _unit(queries)
-    chunk = next((size for size in (64, 32, 16, 8) if size * 8 * (k + SPARE) <= len(stored)), 0)
-    if not chunk:  # so few images that the best chunks would be most of them
-        return _in_full(np.arange(len(asked)), asked, stored, k, exclude_self)
-    half = asked is stored and chunk >= 16 and len(stored) ** 2 // chunk <= PEAKS_AT_ONCE
+    chunk = next((size for size in (64, 32, 16) if size * 8 * (k + SPARE) <= len(stored)), 0)
+    half = asked is stored and chunk > 0 and len(stored) ** 2 // chunk <= PEAKS_AT_ONCE
     peaks = _peaks_by_half(stored, chunk) if half else None
     wide = (k + SPARE) * chunk if half else len(stored)
     rows = max(1, SCORES_AT_ONCE // torch.get_num_threads() // wide)
 
     def look(start: int) -> None:
         block = slice(start, start + rows)
-        if peaks is not None:
-            looked = _looked_again(peaks[block], asked[block], stored, k + SPARE, chunk)
-        else:
-            looked = _looked_once(asked[block], stored, k + SPARE, chunk)
-        own = torch.arange(len(asked))[block] if exclude_self else None
-        found, value, torn = _settled(looked, asked[block], stored, k, own)
-        indices[block], similarity[block] = found.numpy(), value.numpy()
+        torn = np.arange(len(asked))[block]
+        if chunk:  # else there are so few images that the best chunks would be most of them
+            if peaks is not None:
+                looked = _looked_again(peaks[block], asked[block], stored, k + SPARE, chunk)
+            else:
+                looked = _looked_once(asked[block], stored, k + SPARE, chunk)
+            own = torch.from_numpy(torn) if exclude_self else None
+            found, value, unsure = _settled(looked, asked[block], stored, k, own)
+            indices[block], similarity[block] = found.numpy(), value.numpy()
+            torn = torn[unsure]
         if len(torn):
-            torn += start
             indices[torn], similarity[torn] = _in_full(torn, asked, stored, k, exclude_self)
 
     _side_by_side(look, range(0, len(asked), rows))
@@ -280,7 +280,7 @@ def _in_full(rows: Ints, asked: Tensor, stored: Tensor, k: int, exclude_self: bo
     import torch
 
     indices, similarity = np.empty((len(rows), k), np.int64), np.empty((len(rows), k), np.float32)
-    size = max(1, SCORES_AT_ONCE // len(stored))
+    size = max(1, SCORES_AT_ONCE // 4 // len(stored))  # few, which the cache holds until they are rounded
     transposed = stored.T
     for start in range(0, len(rows), size):
         block = torch.from_numpy(rows[start : start + size])

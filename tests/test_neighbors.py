@@ -78,14 +78,14 @@ def test_the_best_chunks_hold_the_true_neighbours(count: int, half: bool) -> Non
 
 def test_equal_images_tie_wherever_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(5)
-    base = random.normal(size=(400, 40)).astype(np.float32)
+    base = random.normal(size=(500, 40)).astype(np.float32)
     rows = np.tile(base, (3, 1))
     for scores_at_once in (40_000, 8_000_000):
         monkeypatch.setattr(neighbors, "SCORES_AT_ONCE", scores_at_once)
         indices, similarity = neighbors.search(base, rows, 6)
-        own = np.arange(400)
-        assert (indices[:, :3] == np.stack([own, own + 400, own + 800], axis=1)).all()
-        assert (np.diff(indices[:, 3:], axis=1) == 400).all()
+        own = np.arange(500)
+        assert (indices[:, :3] == np.stack([own, own + 500, own + 1000], axis=1)).all()
+        assert (np.diff(indices[:, 3:], axis=1) == 500).all()
         assert (similarity[:, 3] == similarity[:, 5]).all()
 
 
@@ -103,7 +103,7 @@ def test_where_everything_ties_the_first_are_found() -> None:
 @pytest.mark.parametrize("threads", [1, 3])
 def test_threads_are_given_back(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
     before = torch.get_num_threads()
-    rows = np.random.default_rng(7).normal(size=(600, 6)).astype(np.float32)
+    rows = np.random.default_rng(7).normal(size=(800, 6)).astype(np.float32)
     torch.set_num_threads(threads)
     try:
         neighbors.search(rows, rows, 2, exclude_self=True)
@@ -180,6 +180,6 @@ def test_leave_one_out_and_precision_on_separate_groups() -> None:
 
 
 def test_features_without_width_resemble_nothing() -> None:
-    indices, similarity = neighbors.search(np.zeros((600, 0), np.float32), np.zeros((600, 0), np.float32), 3)
+    indices, similarity = neighbors.search(np.zeros((900, 0), np.float32), np.zeros((900, 0), np.float32), 3)
     assert (indices == [0, 1, 2]).all()
     assert (similarity == 0).all()

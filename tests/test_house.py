@@ -34,7 +34,7 @@ ORDER = (
         "comparison",
         "advice",
     ),
-    ("ingest", "embeddings", "probes", "supervisor", "export", "classifiers"),
+    ("ingest", "embeddings", "probes", "supervisor", "export", "classifiers", "inside"),
     ("posters", "papers"),
     ("worker",),
     ("ui",),
@@ -56,6 +56,7 @@ WITHOUT_TORCH = (
     "curves",
     "comparison",
     "advice",
+    "inside",
     "cli",
 )
 """The server and the processes that decode images import these, and must not wait for torch."""

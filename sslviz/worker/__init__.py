@@ -163,6 +163,21 @@ def _posters(arguments: dict[str, Any], report: Progress, folder: Path) -> dict[
     return {"tasks": posters.write(images, folder, int(arguments.get("seed", 0)))}
 
 
+def _inside(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
+    """`workspace`, `run`, `set`; `image`, an id, says of which image a look is wanted beside the sample."""
+    from sslviz import inside
+
+    inside.compute(
+        Path(arguments["workspace"]),
+        arguments["run"],
+        arguments["set"],
+        image=arguments.get("image"),
+        everything="image" not in arguments,
+        report=report,
+    )
+    return {"run": arguments["run"], "set": arguments["set"]}
+
+
 KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
     "ingest": _ingest,
     "scenes": _scenes,
@@ -170,6 +185,7 @@ KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
     "embed": _embed,
     "posters": _posters,
     "preview": _posters,
+    "inside": _inside,
 }
 
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from sslviz import imagesets, runs
 from sslviz.errors import UserError
+from sslviz.files import writing
 from sslviz.imagesets import ImageSet
 from sslviz.inside import kept
 from sslviz.runs import Run
@@ -33,6 +34,9 @@ Source = Literal["run", "untrained"]
 SOURCES: tuple[Source, ...] = ("run", "untrained")
 Report = Callable[[int, int, str], None]
 
+POWERS = (1, 2, 4)
+"""Powers that energy is summed with, by block; the last one for all that follow. RotNet's for the first three
+layers of AlexNet (Gidaris et al. 2018, figure 3)."""
 SAMPLE = 6
 """Images that are looked at without being asked for."""
 STRONGEST = 9
@@ -99,15 +103,39 @@ def look(run: Run, images: ImageSet, source: Source, row: int) -> Look | None:
     return Look(head["side"], *parts)
 
 
-def state(run: Run, images: ImageSet, row: int | None = None) -> tuple[bool, ...]:
-    """What is there, quick to ask for: of each network filters, sample, patches and the image in `row`."""
+def state(run: Run, images: ImageSet, row: int | None = None) -> tuple[int, ...]:
+    """What is there, quick to ask for: of each network when filters, patches and the looks at `wanted` images
+    were written, in nanoseconds; 0 where they are not, or not all."""
     found = []
     for source in SOURCES:
         folder = kept.folder(run, images, source)
         looks = [_look(run, images, source, one) for one in wanted(images, row)]
-        found += [(folder / name).exists() for name in ("filters.bin", "patches.bin")]
-        found += [all(path.exists() for path in looks)]
+        found += [_written([folder / "filters.bin"]), _written([folder / "patches.bin"]), _written(looks)]
     return tuple(found)
+
+
+def key(run: Run, images: ImageSet) -> str:
+    """A text that changes with anything that what is kept depends on."""
+    return " ".join(kept.folder(run, images, source).name for source in SOURCES)
+
+
+def discard_damaged(run: Run, images: ImageSet, row: int | None = None) -> bool:
+    """Remove what is there and cannot be read, so that it is computed again; says whether there was any."""
+    found = False
+    for source in SOURCES:
+        folder = kept.folder(run, images, source)
+        looks = [_look(run, images, source, one) for one in wanted(images, row)]
+        for path in (folder / "filters.bin", folder / "patches.bin", *looks):
+            if path.exists() and kept.read(path) is None:
+                with writing(folder):
+                    path.unlink(missing_ok=True)
+                found = True
+    return found
+
+
+def power(place: int) -> int:
+    """The power of the block in this place, from 0."""
+    return POWERS[min(place, len(POWERS) - 1)]
 
 
 def sample(images: ImageSet) -> list[int]:
@@ -157,3 +185,10 @@ def compute(
 
 def _look(run: Run, images: ImageSet, source: Source, row: int) -> Path:
     return kept.folder(run, images, source) / "looks" / f"{images.entries[row].id}.bin"
+
+
+def _written(paths: list[Path]) -> int:
+    try:
+        return max((path.stat().st_mtime_ns for path in paths), default=0)
+    except OSError:
+        return 0

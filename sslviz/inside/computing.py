@@ -152,7 +152,7 @@ def _look(path: Path, maps: Iterator[tuple[str, Tensor]], fitted: Fitted, side: 
     arrays: dict[str, NDArray[np.uint8]] = {}
     blocks = []
     for place, (name, found) in enumerate(maps):
-        arrays[f"{name}.energy"] = dense.energy(found, dense.power(place))
+        arrays[f"{name}.energy"] = dense.energy(found, inside.power(place))
         arrays[f"{name}.colours"] = dense.colours(found, fitted[name])
         blocks.append(name)
     kept.write(path, arrays, blocks=blocks, side=side)

@@ -9,8 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-POWERS = (1, 2, 4)
-"""By block, the last one for all that follow: RotNet's for the first three layers of AlexNet."""
 LOW, HIGH = 2.0, 98.0
 """Percentiles of a component that are drawn as none and all of a colour."""
 PLACES = 1024
@@ -31,11 +29,6 @@ def energy(maps: Tensor, power: int) -> NDArray[np.uint8]:
         return np.zeros(tuple(summed.shape), np.uint8)
     scaled: NDArray[np.uint8] = ((summed - low) / (high - low) * 255).round().to(torch.uint8).numpy()
     return scaled
-
-
-def power(place: int) -> int:
-    """The power of the block in this place, from 0."""
-    return POWERS[min(place, len(POWERS) - 1)]
 
 
 def some_places(maps: Tensor) -> NDArray[np.float32]:

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 CUT_OFF = 99.5
 """Percentile of the absolute weights that is drawn as black or full colour; the few beyond are cut off."""
-COLOURED = 0.5
+COLOURED = 0.3
 """Share of a kernel's energy in differences between the colours from which it counts as coloured: random
-weights have two thirds."""
+weights have two thirds, and what looks grey has less than this."""
 _AXES = np.array([[1, 1, 1], [1, -1, 0], [1, 1, -2]]) / np.sqrt([[3], [2], [6]])
 """Grey, red against green, and yellow against blue: orthonormal."""
 SEAM = -5 / 8 * np.pi

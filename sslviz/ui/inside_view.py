@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 
 import streamlit as st
@@ -123,14 +124,12 @@ def _patches(run: Run, images: ImageSet, stamp: str) -> None:
     html = _patches_html(run, images, block, page, stamp)
     with place:
         pictures.show(html)
-    told = (
-        f"all {scanned:,} images"
-        if scanned == len(images)
-        else (f"{scanned:,} of the {len(images):,} images, evenly spread")
-    )
+    told = f"{scanned:,} of the {len(images):,} images, evenly spread"
+    if scanned == len(images):
+        told = f"all {scanned:,} images" if scanned > 1 else "the one image there is"
     st.caption(
-        f"Searched: {told}, as the network reads them, {side} × {side} pixels. The {count} channels of a "
-        "block are in order of how much their strongest activation differs from image to image. At the "
+        f"Searched: {told}, as the network reads them, {side} × {side} pixels. The {count} channels of "
+        "this block are in order of how much their strongest activation differs from image to image. At the "
         "border of an image patches are cut off; a ring marks the middle where a patch is most of an image. "
         "Rest on a patch for the name of its image."
     )
@@ -176,8 +175,8 @@ def _attention(run: Run, images: ImageSet, row: int | None, stamp: str) -> None:
         "Attention maps",
         "Where the features of each block are strong, as the RotNet paper draws it (Gidaris et al. 2018, "
         "figure 3): at each place the sum over the channels of the activations to the power *p*. "
-        "**Look for** what stands out in later blocks: the things that answer the task, such as heads and "
-        "legs, or only whatever is bright.",
+        "**Look for** what stands out in later blocks: things and the parts that tell about them, or only "
+        "whatever is bright and sharp.",
     )
     chosen = inside.wanted(images, row)[: UNASKED if row is None else 1]
     html = [one for row in chosen if (one := _attention_html(run, images, row, stamp))]
@@ -185,12 +184,12 @@ def _attention(run: Run, images: ImageSet, row: int | None, stamp: str) -> None:
         _later()
         return
     pictures.show("".join(part for part, _ in html))
-    pictures.show(f'<p class="sv-note">{inside_pictures.scale()}</p>')
-    st.caption(
+    other = "" if row is not None else " Choose an image on the map to see its own."
+    words = (
         "Each map is scaled on its own: the colours say where, not how much. "
-        f"{_finer(run, html[0][1])}"
-        + ("" if row is not None else " Choose an image on the map to see its own.")
+        f"{_finer(run, html[0][1])}{other}"
     )
+    pictures.show(f'<p class="sv-note">{inside_pictures.scale()} &ensp; {escape(words)}</p>')
 
 
 def _finer(run: Run, side: int) -> str:

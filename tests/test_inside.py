@@ -351,8 +351,11 @@ def test_one_image_and_images_of_one_colour(count: int, constant: bool) -> None:
 
 
 @pytest.mark.parametrize("model", ["nin", "alexnet", "resnet18"])
-def test_every_network(model: str) -> None:
-    images, run = make_set(3), make_run(model=model)
+def test_every_network(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(computing, "FITTED", 1)
+    monkeypatch.setattr(inside, "SAMPLE", 1)
+    monkeypatch.setattr(computing, "FINER", 1)
+    images, run = make_set(2), make_run(model=model)
     compute(run)
     drawn = inside.filters(run, images, "run")
     assert drawn is not None

@@ -117,11 +117,15 @@ def _estimated(
         encoder.load_state_dict({name: torch.from_numpy(arrays[name]) for name in encoder.state_dict()})
         parts = ("mean", "axes", "low", "high")
         return encoder, {one: {p: arrays[f"{one} {p}"] for p in parts} for one in head["blocks"]}
-    known = _spread(len(images), MOST_ESTIMATED)
-    encoder = features.estimated(_network(run, source), task, np.array(squares[known]), report=report)
+    known, fitted_to = _spread(len(images), MOST_ESTIMATED), _spread(len(images), FITTED)
+    total = len(known) + FINER**2 * len(fitted_to)
+    encoder = features.estimated(
+        _network(run, source), task, np.array(squares[known]), report=lambda done, _: report(done, total)
+    )
     some: dict[str, list[NDArray[np.float32]]] = {name: [] for name in encoder.blocks}
-    for row in _spread(len(images), FITTED):
-        for name, maps in _maps(encoder, task, images, int(row), side):
+    for place, row in enumerate(fitted_to.tolist()):
+        report(len(known) + FINER**2 * place, total)
+        for name, maps in _maps(encoder, task, images, row, side):
             if not bool(torch.isfinite(maps).all()):  # weights that are finite and far too large
                 raise _diverged(run)
             some[name].append(dense.some_places(maps))

@@ -71,4 +71,5 @@ def _poll(job: Job, run: Run, images: ImageSet, row: int | None, before: tuple[i
     if status.state in work.OVER or inside.state(run, images, row) != before:
         st.rerun()
     share = status.done / status.total if status.total else 0.0
-    st.progress(min(1.0, share), text=pictures.literal(f"{status.message or 'Starting'}…", 200))
+    begun = "Starting" if row is None else "Looking at the chosen image"
+    st.progress(min(1.0, share), text=pictures.literal(f"{status.message or begun}…", 200))

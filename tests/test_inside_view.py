@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from streamlit.testing.v1 import AppTest
-from test_inside import compute, make_run, make_set
+from test_inside import compute, few, make_run, make_set
 
 from sslviz import inside, jobs, settings, worker
 from sslviz.inside import kept
@@ -20,6 +20,7 @@ images = imagesets.open_set(frame.workspace(), "pics")
 with frame.guard():
     inside_view.show(run, images, st.session_state.get("row"))
 """
+__all__ = ["few"]
 SECTIONS = ["First filters", "What excites a channel", "Attention maps", "Dense features as colours"]
 
 
@@ -66,8 +67,8 @@ def test_what_is_missing_is_asked_for_and_then_there(started: list[str]) -> None
     assert "all 8 images" in said
     assert "block5 · p = 4" in said
     assert "64 × 64 pixels, twice the side" in said
-    assert "&lt;b&gt;0&lt;/b&gt;.png" in said  # a file's name is data
-    assert "<b>0</b>" not in said
+    assert "&lt;b&gt;2&lt;/b&gt;.png" in said  # a file's name is data
+    assert "<b>2</b>" not in said
     assert started == ["sslviz.worker"]
 
 

@@ -43,7 +43,7 @@ STRONGEST = 9
 """Patches kept of a channel, each of another image."""
 MOST_SCANNED = 2000
 FEWEST_SCANNED = 500
-SCANNED_PIXELS = 16_000_000
+SCANNED_PIXELS = 1000 * 128**2
 """Large images are scanned in smaller numbers: 1,000 of 128 × 128 pixels take as long as 2,000 of 90 × 90."""
 
 

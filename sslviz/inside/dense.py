@@ -9,6 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+FULL = 0.99
+"""Quantile of the energies of a map that is drawn in full: of a fine map the single strongest place says
+little, and all the rest would be dark beside it."""
 LOW, HIGH = 2.0, 98.0
 """Percentiles of a component that are drawn as none and all of a colour."""
 PLACES = 1024
@@ -19,15 +22,19 @@ def energy(maps: Tensor, power: int) -> NDArray[np.uint8]:
     """The attention map of one image, float (K, h, w) → uint8 (h, w), from 0 to 255.
 
     The sum over the channels of |activation| to the power p at each place (Gidaris et al. 2018, figure 3),
-    scaled so that it runs from 0 to 1. A map on which nothing varies is 0.
+    scaled so that the weakest is 0 and the strongest hundredth is full. A map on which nothing varies is 0.
     """
     strength = maps.abs().double()
     strength = strength / strength.amax().clamp_min(1e-30)  # high powers of large activations overflow
     summed = (strength**power).sum(0)
-    low, high = summed.min(), summed.max()
-    if float(high - low) <= 1e-6 * float(high):
+    low, most = float(summed.min()), float(summed.max())
+    if most - low <= 1e-6 * most:
         return np.zeros(tuple(summed.shape), np.uint8)
-    scaled: NDArray[np.uint8] = ((summed - low) / (high - low) * 255).round().to(torch.uint8).numpy()
+    full = float(torch.quantile(summed.flatten(), FULL))
+    high = full if full - low > 1e-3 * (most - low) else most  # all but a few places are nought
+    scaled: NDArray[np.uint8] = (
+        (((summed - low) / (high - low)).clamp_max(1) * 255).round().to(torch.uint8).numpy()
+    )
     return scaled
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sslviz import features, inside, networks
+from sslviz.allocating import keep_freed_memory
 from sslviz.errors import UserError
 from sslviz.images import square
 from sslviz.imagesets import ImageSet
@@ -33,6 +34,8 @@ Fitted = dict[str, dict[str, NDArray[np.float64]]]
 
 def compute(run: Run, images: ImageSet, row: int | None, everything: bool, report: Report) -> None:
     """See `sslviz.inside.compute`."""
+    if everything:
+        keep_freed_memory()
     folders = {source: kept.folder(run, images, source) for source in SOURCES}
     steps = _Steps(report, 1 + len(SOURCES) * (2 if everything else 1))
     # Every network is begun with what takes shortest, so that the page fills while the rest goes on.

@@ -186,7 +186,8 @@ def _attention(run: Run, images: ImageSet, row: int | None, stamp: str) -> None:
     pictures.show("".join(part for part, _ in html))
     other = "" if row is not None else " Choose an image on the map to see its own."
     words = (
-        "Each map is scaled on its own: the colours say where, not how much. "
+        "Each map is scaled on its own, its strongest hundredth in full: the colours say where, not how "
+        "much. "
         f"{_finer(run, html[0][1])}{other}"
     )
     pictures.show(f'<p class="sv-note">{inside_pictures.scale()} &ensp; {escape(words)}</p>')

@@ -5,6 +5,7 @@
     note.json                title and note, which a person may change at any time
     metrics.jsonl            one line a point, appended
     checkpoints/<step>/      model.safetensors, resume.safetensors, and manifest.json written last
+    snapshots/<step>/        model.safetensors and its manifest: the encoder alone, in half precision
     log.txt                  what the worker printed
     lock                     held by the worker for as long as it lives
     cancel                   its presence asks the worker to stop
@@ -187,6 +188,10 @@ class Run:
     def checkpoints(self) -> Iterator[tuple[int, Path]]:
         """(step, folder) of the complete checkpoints, newest first."""
         return checkpoints.sound(self.folder / "checkpoints")
+
+    def snapshots(self) -> list[tuple[int, Path]]:
+        """(step, folder) of the encoders kept along the way, whole ones only, oldest first."""
+        return list(checkpoints.sound(self.folder / checkpoints.SNAPSHOTS))[::-1]
 
     def damage_until(self, step: int) -> str:
         """A sentence on the newest checkpoint that is damaged, for a run that goes on from `step`, which is

@@ -1,4 +1,7 @@
-"""Checkpoints: a folder a step, complete once its manifest is there and its digests agree."""
+"""Checkpoints: a folder a step, complete once its manifest is there and its digests agree.
+
+Snapshots are such folders too, with weights alone and all of them kept: what the network was on its way.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,13 @@ KEPT = 2
 """The newest, and one more in case the newest is damaged."""
 MODEL = "model.safetensors"
 RESUME = "resume.safetensors"
+SNAPSHOTS = "snapshots"
+"""The folder of a run that has them."""
 
 
-def save(parent: Path, step: int, files: Mapping[str, bytes]) -> Path:
-    """Write the checkpoint of `step` into `parent` and drop all but the newest two; returns its folder.
+def save(parent: Path, step: int, files: Mapping[str, bytes], kept: int | None = KEPT) -> Path:
+    """Write the checkpoint of `step` into `parent` and drop all but the newest `kept`, by default two, none
+    for None; returns its folder.
 
     The manifest with the digests is written last: a checkpoint without one does not exist.
     """
@@ -33,10 +39,18 @@ def save(parent: Path, step: int, files: Mapping[str, bytes]) -> Path:
     # Its name has to survive a power cut before an older one goes.
     flush_folder(parent)
     flush_folder(parent.parent)
-    older = [(other, path) for other, path in _steps(parent) if other <= step]
-    for _, path in older[:-KEPT]:
-        _remove(path)
+    if kept is not None:
+        older = [path for other, path in _steps(parent) if other <= step]
+        for path in older[:-kept]:
+            _remove(path)
     return folder
+
+
+def drop(parent: Path, after: int) -> None:
+    """Remove those of later steps than `after`, whole or not."""
+    for step, path in _steps(parent):
+        if step > after:
+            _remove(path)
 
 
 def _remove(folder: Path) -> None:

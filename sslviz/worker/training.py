@@ -26,6 +26,7 @@ from sslviz.train import Metrics, Training
 from sslviz.worker.beginning import open_images, plan_for, plan_of, saved_state, start_weights
 from sslviz.worker.looking import Looker
 from sslviz.worker.memory import memory_bytes
+from sslviz.worker.snapshots import Snapshots
 from sslviz.worker.waiting import Cancelled, Report, Stop, hold_device
 
 CHECKPOINT_SECONDS = 10.0
@@ -148,6 +149,8 @@ class Diary:
         self.wrote = self.told = time.monotonic()
         self.figures: dict[str, Any] = {}
         self.fresh = False
+        self.snapshots = Snapshots(run, training)
+        self.snapshots.drop_later()
 
     def keep(self) -> None:
         """Between two steps: write what is due. Costs two looks at the clock."""
@@ -155,6 +158,8 @@ class Diary:
         if self.training.step and time.monotonic() - self.wrote > CHECKPOINT_SECONDS:
             _checkpoint(self.run, self.training)
             self.wrote = time.monotonic()
+        if (failed := self.snapshots.keep()) and "remark" not in self.figures:
+            self.figures["remark"] = f"{self.run.read_status().remark} {failed}".strip()
 
     def note(self, metrics: Metrics) -> None:
         """Add metrics to the curves, and a plan that has changed to the spec."""

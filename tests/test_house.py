@@ -35,7 +35,7 @@ ORDER = (
         "advice",
     ),
     ("ingest", "embeddings", "probes", "supervisor", "export", "classifiers", "inside"),
-    ("posters", "papers"),
+    ("posters", "papers", "film"),
     ("worker",),
     ("ui",),
     ("bench",),

@@ -32,7 +32,7 @@ START_SECONDS = 60.0
 """A job that has not begun after this long, on however busy a machine, never will."""
 HAND_SECONDS = 1.0
 """A job waits this long for the process that is ready."""
-WARM = ("embed",)
+WARM = ("embed", "film")
 """Kinds that such a process takes."""
 
 

@@ -152,6 +152,20 @@ def _embed(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, An
     return {"run": arguments["run"], "set": arguments["set"]}
 
 
+def _film(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
+    """`workspace`, `run`, `set`; `block` says of what, where not of the one that the map shows first."""
+    from sslviz import film
+
+    film.compute(
+        Path(arguments["workspace"]),
+        arguments["run"],
+        arguments["set"],
+        report,
+        block=arguments.get("block"),
+    )
+    return {"run": arguments["run"], "set": arguments["set"]}
+
+
 def _posters(arguments: dict[str, Any], report: Progress, folder: Path) -> dict[str, Any]:
     """`workspace`, `set` → `result/<task>.webp` in the job's folder: the tasks on images of that set."""
     from sslviz import imagesets, posters
@@ -183,6 +197,7 @@ KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
     "scenes": _scenes,
     "download": _download,
     "embed": _embed,
+    "film": _film,
     "posters": _posters,
     "preview": _posters,
     "inside": _inside,

@@ -17,7 +17,7 @@ def compile_umap() -> None:
     if hasattr(os, "setpriority"):
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, LAST)
-    from sslviz import embeddings, features, neighbors, networks, project, sprites  # noqa: F401
+    from sslviz import embeddings, features, film, neighbors, networks, project, sprites  # noqa: F401
 
     noise = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
     indices, similarity = neighbors.search(noise, noise, 30, exclude_self=True)

@@ -1,0 +1,383 @@
+"""The map of a set as it changes over a run: a frame for each state of the network that was kept, aligned.
+
+Frames are laid out from the last to the first, each from the layout of the one after it, so that a point
+stays where it was unless its neighbours have changed. Backwards, because the last frame is then the map that
+people know, and nothing is lost by it: on 2,000 scenes over 12 states of a rotation run a point moves 0.20 of
+the map's spread between frames (0.17 with another block), 0.21 (0.16) if the first frame is laid out first,
+and 0.38 if each is laid out by itself, whose trustworthiness is higher by at most 0.01.
+
+    <folder>/<block>.frames.npy, .rows.npy, .indices.npy, .similarity.npy      <block>.json written last
+
+Films lie among the embeddings, in `home/cache/embeddings`, in folders named by all that they depend on.
+Reading imports numpy alone; `compute` is work for a process of its own. What is damaged counts as not
+computed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sslviz import embeddings, imagesets, neighbors, runs, settings
+from sslviz.errors import UserError
+from sslviz.files import read_json, write_atomically, write_json
+from sslviz.imagesets import ImageSet
+from sslviz.runs import Run, checkpoints
+
+if TYPE_CHECKING:
+    from sslviz.model import Network
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+VERSION = 1
+"""Of the files; another version's are not read."""
+POINTS = 2000
+NEAR = 20
+"""Neighbours kept of each image: those that vote for its label."""
+EPOCHS, RATE = 50, 0.1
+"""Of UMAP that starts from the next frame: enough for what has changed to find its place, and little besides.
+With 200 epochs, or at UMAP's own rate of 1, points move half as much again, all of it chance."""
+MEMORY = 500
+"""Images that BatchNorm statistics are estimated on in the frames between the first and the last."""
+KINDS = ("frames", "rows", "indices", "similarity")
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """F states of a network, in order, as maps of the same n images."""
+
+    block: str
+    key: str
+    """Changes with anything that the arrays depend on."""
+    steps: Ints
+    """(F,) training steps of each state, ascending; 0 is the network before training."""
+    rows: Ints
+    """(n,) rows of the set, ascending."""
+    frames: Floats
+    """(F, n, 2) in [-1, 1]: turned, mirrored and scaled to lie on each other as well as can be."""
+    indices: Ints
+    """(F, n, k) the nearest others of each, as places in `rows`, best first; k = 20 if there are as many."""
+    similarity: Floats
+    """(F, n, k) their cosine similarity in [-1, 1]."""
+    knn: list[float | None]
+    """Share of the labelled images whose label their neighbours predict; None without two labels."""
+    heldout: list[float | None]
+    """Held-out accuracy in the pretext task, as last measured by then; None before the first measurement."""
+    train: list[float | None]
+    """The same on training examples, which is measured more often."""
+
+
+def load(
+    workspace: Path, run_id: str, set_name: str, *, block: str | None = None, points: int = POINTS
+) -> Film | None:
+    """The film of a block, by default of the one that the map shows first or else of any, or None where it is
+    not computed. Labels and curves are read anew. Raises `UserError` where there is no such run or set.
+    """
+    run, images = runs.open_run(workspace, run_id), imagesets.open_set(workspace, set_name)
+    try:
+        folder = _folder(run, images, points)
+    except UserError:  # no weights
+        return None
+    if block is not None:
+        return _read(run, images, folder, block)
+    known = [path.stem for path in sorted(folder.glob("*.json"))]
+    if embeddings.blocks(run, images):
+        known.sort(key=lambda name: name != embeddings.first_block(run, images)[0])
+    return next((film for film in (_read(run, images, folder, name) for name in known) if film), None)
+
+
+def compute(
+    workspace: Path,
+    run_id: str,
+    set_name: str,
+    report: Callable[[int, int, str], None] | None = None,
+    *,
+    block: str | None = None,
+    points: int = POINTS,
+) -> None:
+    """Compute the film of a block, by default the one that the map shows first, where it is not there yet.
+
+    Of a larger set `points` images are drawn, from each label its share. `report` is called with (done,
+    total, what is being done). Raises `UserError` for a run without weights or without that block, and for
+    images that are too few or too much alike for a map.
+    """
+    from sslviz import networks
+
+    run, images = runs.open_run(workspace, run_id), imagesets.open_set(workspace, set_name)
+    if len(images) == 0:
+        raise UserError(f"The set {set_name!r} is empty.", "Add images to it.")
+    if len(images) == 1:
+        raise UserError(f"The set {set_name!r} has one image.", "Add more: a map shows which lie near which.")
+    states, folder = _states(run), _folder(run, images, points)
+    block = _existing(run, images, block)
+    if _read(run, images, folder, block) is not None:
+        return
+    rows = sample(embeddings.label_numbers(images)[0], points)
+    source = _Source(workspace, run, images, block, rows, networks.squares_for(run, images)[rows])
+    total = 100 * len(states)
+    maps: list[Floats] = []
+    near: list[tuple[Ints, Floats]] = []
+    for done, (_, weights) in enumerate(reversed(states)):
+        said = f"Frame {done + 1} of {len(states)}"
+
+        def tell(part: int, of: int, done: int = done, said: str = said) -> None:
+            if report:
+                report(100 * done + 90 * part // max(1, of), total, said)
+
+        tell(0, 1)
+        features = source.features(weights, tell, last=done == 0)
+        near.append(neighbors.search(features, features, NEAR, exclude_self=True))
+        if np.ptp(features, axis=0).max() < ALIKE:
+            if done == 0:
+                raise UserError(
+                    f"To the network all images of {set_name!r} look the same.", "Add images that differ."
+                )
+            maps.append(maps[-1])  # the network told nothing apart; what moved would be chance
+        elif done == 0:
+            maps.append(source.last_map(features, near[-1]))
+        else:
+            found = _umap_from(features, *near[-1], start=maps[-1], epochs=EPOCHS)
+            maps.append(_aligned(found, maps[-1]))
+    frames = np.stack(maps[::-1])
+    arrays = {
+        "frames": (frames / max(1e-12, np.abs(frames).max())).astype(np.float32),
+        "rows": rows.astype(np.int32),
+        "indices": np.stack([indices for indices, _ in near[::-1]]).astype(np.int32),
+        "similarity": np.stack([similarity for _, similarity in near[::-1]]),
+    }
+    _store(folder, block, [step for step, _ in states], arrays)
+    embeddings._prune()
+    if report:
+        report(total, total, "")
+
+
+ALIKE = 1e-5
+"""Features of length 1 that differ by less are the same but for rounding."""
+
+
+def sample(labels: Ints, count: int, seed: int = 0) -> Ints:
+    """At most `count` rows, ascending, with of each label, int64 (N,), its share to within one."""
+    total = len(labels)
+    if total <= count:
+        return np.arange(total, dtype=np.int64)
+    order = np.lexsort((np.random.default_rng(seed).random(total), labels))
+    places = (2 * np.arange(count) + 1) * total // (2 * count)
+    return np.sort(order[places]).astype(np.int64)
+
+
+def _states(run: Run) -> list[tuple[int, Path | None]]:
+    """(step, weights) of what is left of a run's course, in order; None for the weights that its seed gives.
+
+    Raises `UserError` where there are no weights.
+    """
+    newest = run.weights()
+    last = int(newest.parent.name)
+    kept = run.snapshots() or [(step, folder) for step, folder in run.checkpoints()][:0:-1]
+    states: list[tuple[int, Path | None]] = []
+    if run.spec.start is None and last > 0:
+        states.append((0, None))
+        kept = [(step, folder) for step, folder in kept if step > 0]
+    states += [(step, folder / checkpoints.MODEL) for step, folder in kept if step < last]
+    return [*states, (last, newest)]
+
+
+def _existing(run: Run, images: ImageSet, block: str | None) -> str:
+    """`block` where the network has it, or for None the one to start with."""
+    from sslviz import networks
+
+    if block is None and embeddings.blocks(run, images):
+        return embeddings.first_block(run, images)[0]
+    names = list(networks.untrained(run).encoder.blocks)
+    if block is None:
+        return names[round(0.65 * (len(names) - 1))]
+    if block not in names:
+        raise UserError(f"The network has no block {block[:40]!r}.", f"Choose one of {', '.join(names)}.")
+    return block
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the features of the frames come from."""
+
+    workspace: Path
+    run: Run
+    images: ImageSet
+    block: str
+    rows: Ints
+    squares: NDArray[np.uint8]
+
+    def known(self, source: embeddings.Source) -> embeddings.Embedding | None:
+        """What the map is drawn from, where it is computed."""
+        found = embeddings.load(self.workspace, self.run.id, self.images.name, source, self.block)
+        return found if found is not None and found.block == self.block else None
+
+    def last_map(self, features: Floats, near: tuple[Ints, Floats]) -> Floats:
+        """The map that people know, or the one that they would get: float32 (n, 2)."""
+        from sslviz import project
+
+        known = self.known("run")
+        if known is not None and known.umap is not None:
+            return np.asarray(known.umap[self.rows], np.float32)
+        return project.umap(features, *near)
+
+    def features(self, weights: Path | None, tell: Callable[[int, int], None], *, last: bool) -> Floats:
+        """float32 (n, D). Those of both ends are read where they are known."""
+        from sslviz import features, networks
+
+        known = self.known("run" if last else "untrained") if last or weights is None else None
+        if known is not None:
+            with contextlib.suppress(OSError, ValueError):
+                return np.array(known.features[self.rows])
+        memory = self.squares
+        if not last and len(memory) > MEMORY:  # a pass over all images would take as long as the features
+            memory = memory[sample(embeddings.label_numbers(self.images)[0][self.rows], MEMORY)]
+        network = _network(self.run, weights)
+        found = features.extract(
+            network,
+            networks.task_of(self.run),
+            self.squares,
+            memory=memory,
+            blocks=[self.block],
+            report=tell,
+        )
+        return found[self.block]
+
+
+def _network(run: Run, weights: Path | None) -> Network:
+    """The network of a run with the encoder of a snapshot or a checkpoint."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from sslviz import networks
+
+    network = networks.untrained(run)
+    if weights is None:
+        return network
+    try:
+        found, own = load_file(weights), network.encoder.state_dict()
+        network.encoder.load_state_dict({k: found[f"encoder.{k}"].to(v.dtype) for k, v in own.items()})
+    except (KeyError, RuntimeError, SafetensorError, OSError):
+        raise UserError(
+            f"The weights of run {run.id} do not fit its network.", "It was made by another version."
+        ) from None
+    return network
+
+
+def _umap_from(
+    features: Floats, indices: Ints, similarity: Floats, seed: int = 0, *, start: Floats, epochs: int
+) -> Floats:
+    """`project.umap` that starts from points (N, 2) and takes few and small steps."""
+    import warnings
+
+    from sslviz import project
+
+    count = len(features)
+    size = min(project.NEIGHBORS, count - 1, indices.shape[1] + 1)
+    if count < project.FEWEST_FOR_UMAP or size < 2 or not start.any():
+        return project.umap(features, indices, similarity, seed)
+    indices = np.concatenate([np.arange(count)[:, None], indices[:, : size - 1]], axis=1)
+    similarity = np.concatenate([np.ones((count, 1), np.float32), similarity[:, : size - 1]], axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # see `project.umap`
+        import umap as umap_learn
+
+        fitted = umap_learn.UMAP(
+            n_neighbors=size,
+            metric="cosine",
+            init=10 * start,
+            n_epochs=epochs,
+            learning_rate=RATE,
+            random_state=seed,
+            n_jobs=1,
+            precomputed_knn=(indices, (1 - similarity).clip(0, 2).astype(np.float32), None),
+            force_approximation_algorithm=True,
+        ).fit(features)
+    points = np.asarray(fitted.embedding_, np.float32)
+    return project.boxed(np.where(np.isfinite(points), points, np.nanmedian(points, axis=0)))
+
+
+def _aligned(points: Floats, to: Floats) -> Floats:
+    """Points (N, 2) moved, turned and, where that helps, mirrored onto `to` (N, 2), and made as large: the
+    orthogonal Procrustes problem (Schönemann 1966)."""
+    centre = to.mean(axis=0, dtype=np.float64)
+    own = points - points.mean(axis=0, dtype=np.float64)
+    left, _, right = np.linalg.svd(own.T @ (to - centre))
+    size = np.linalg.norm(to - centre) / max(1e-12, float(np.linalg.norm(own)))
+    placed: Floats = (size * own @ (left @ right) + centre).astype(np.float32)
+    return placed
+
+
+def _folder(run: Run, images: ImageSet, points: int) -> Path:
+    """Where the films of a run on a set are kept: a name made of everything that they depend on."""
+    spec = run.spec
+    digests: list[Any] = []
+    for step, weights in _states(run):
+        digest = "seed"
+        if weights is not None:
+            digest = read_json(weights.parent / "manifest.json")["files"][weights.name]["sha256"]
+        digests.append([step, digest])
+    depends = [VERSION, "film", images.fingerprint, min(points, len(images)), spec.task, spec.options]
+    depends += [spec.model, spec.size, spec.side, spec.view, spec.seed, spec.classes, digests]
+    name = hashlib.sha256(json.dumps(depends, sort_keys=True, default=str).encode()).hexdigest()[:32]
+    return settings.load().home / "cache" / "embeddings" / name
+
+
+def _store(folder: Path, block: str, steps: Sequence[int], arrays: dict[str, NDArray[Any]]) -> None:
+    """Write the arrays, and the manifest last."""
+    sums = {}
+    for kind, array in arrays.items():
+        buffer = io.BytesIO()
+        np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+        write_atomically(folder / f"{block}.{kind}.npy", buffer.getvalue())
+        sums[kind] = zlib.crc32(buffer.getvalue())
+    write_json(folder / f"{block}.json", {"version": VERSION, "steps": list(steps), "sums": sums})
+
+
+def _read(run: Run, images: ImageSet, folder: Path, block: str) -> Film | None:
+    try:
+        manifest = read_json(folder / f"{block}.json")
+        arrays = {}
+        for kind in KINDS:
+            data = (folder / f"{block}.{kind}.npy").read_bytes()
+            if manifest["version"] != VERSION or zlib.crc32(data) != manifest["sums"][kind]:
+                return None
+            arrays[kind] = np.load(io.BytesIO(data), allow_pickle=False)
+        steps = np.array(manifest["steps"], np.int64)
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return None
+    frames, rows, indices, similarity = (arrays[kind] for kind in KINDS)
+    count = len(rows)
+    if frames.shape != (len(steps), count, 2) or indices.shape[:2] != frames.shape[:2]:
+        return None
+    if similarity.shape != indices.shape or not 0 < count <= len(images) or rows.max() >= len(images):
+        return None
+    labels, names = embeddings.label_numbers(images)
+    knn = [
+        neighbors.leave_one_out(indices[n], similarity[n], labels[rows], len(names), NEAR)
+        if len(names) > 1
+        else None
+        for n in range(len(steps))
+    ]
+    points = run.metrics()
+    heldout, train = (
+        [_measured_by(points, int(step), name) for step in steps] for name in ("heldout_accuracy", "accuracy")
+    )
+    key = f"{folder.name}-{block}"
+    return Film(block, key, steps, rows.astype(np.int64), frames, indices, similarity, knn, heldout, train)
+
+
+def _measured_by(points: list[dict[str, Any]], step: int, name: str) -> float | None:
+    """The last value of a curve at or before a step."""
+    known = [point[name] for point in points if point["step"] <= step and point.get(name) is not None]
+    return float(known[-1]) if known else None

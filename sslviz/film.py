@@ -48,8 +48,6 @@ NEAR = 20
 EPOCHS, RATE = 50, 0.1
 """Of UMAP that starts from the next frame: enough for what has changed to find its place, and little besides.
 With 200 epochs, or at UMAP's own rate of 1, points move half as much again, all of it chance."""
-MEMORY = 500
-"""Images that BatchNorm statistics are estimated on in the frames between the first and the last."""
 KINDS = ("frames", "rows", "indices", "similarity")
 
 
@@ -239,15 +237,11 @@ class _Source:
         if known is not None:
             with contextlib.suppress(OSError, ValueError):
                 return np.array(known.features[self.rows])
-        memory = self.squares
-        if not last and len(memory) > MEMORY:  # a pass over all images would take as long as the features
-            memory = memory[sample(embeddings.label_numbers(self.images)[0][self.rows], MEMORY)]
         network = _network(self.run, weights)
         found = features.extract(
             network,
             networks.task_of(self.run),
             self.squares,
-            memory=memory,
             blocks=[self.block],
             report=tell,
         )

@@ -3,8 +3,8 @@
 Frames are laid out from the last to the first, each from the layout of the one after it, so that a point
 stays where it was unless its neighbours have changed. Backwards, because the last frame is then the map that
 people know, and nothing is lost by it: on 2,000 scenes over 12 states of a rotation run, two blocks, a point
-moves 0.20 and 0.17 of the map's spread between frames, 0.21 and 0.16 if the first frame is laid out first, and
-0.34 and 0.30 if each is laid out by itself, whose mean trustworthiness is then 0.94 and not 0.93.
+moves 0.20 and 0.17 of the map's spread between frames, 0.21 and 0.16 if the first frame is laid out first,
+and 0.34 and 0.30 if each is laid out by itself, whose mean trustworthiness is then 0.94 and not 0.93.
 
     <folder>/<block>.frames.npy, .rows.npy, .indices.npy, .similarity.npy      <block>.json written last
 

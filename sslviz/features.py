@@ -42,16 +42,34 @@ def extract(
     it was trained on, and an untrained network has no statistics at all. `blocks` chooses among
     `network.encoder.blocks`; by default all. `report` is called with images done and to do.
     """
-    if device == "cpu":
-        keep_freed_memory()
     known = images if memory is None else memory
     total = len(known) + len(images)
     encoder = estimated(
         network, task, known, device=device, report=report and (lambda n, _: report(n, total))
     )
+    return through(
+        encoder,
+        task,
+        images,
+        blocks=blocks,
+        device=device,
+        report=report and (lambda n, _: report(len(known) + n, total)),
+    )
+
+
+def through(
+    encoder: Encoder,
+    task: Task,
+    images: Images,
+    *,
+    blocks: Sequence[str] | None = None,
+    device: str = "cpu",
+    report: Callable[[int, int], None] | None = None,
+) -> dict[str, NDArray[np.float32]]:
+    """The same by an encoder as it is, in evaluation mode and on `device`: new images beside known ones."""
     wanted = list(encoder.blocks) if blocks is None else list(blocks)
     found: dict[str, list[Tensor]] = {name: [] for name in wanted}
-    done = len(known)
+    done = 0
     with torch.inference_mode():
         for x in _batches(task, images, device):
             for name, maps in encoder.maps(x).items():
@@ -59,8 +77,31 @@ def extract(
                     found[name].append(functional.normalize(pool(maps, GRID).flatten(1)).cpu())
             done += len(x)
             if report:
-                report(done, total)
+                report(done, len(images))
     return {name: torch.cat(parts).numpy() for name, parts in found.items()}
+
+
+def disturbed(images: Images, seed: int = 0) -> NDArray[np.uint8]:
+    """The images as another photograph of the same would have them: uint8 (N, 3, S, S) of the same shape.
+
+    Mirrored, cropped to 0.8 of the side at a place of its own each, brightness and contrast changed by up to
+    a fifth.
+    """
+    draws = torch.Generator().manual_seed(seed)
+    count, side = len(images), images.shape[-1]
+    cut = max(1, round(0.8 * side))
+    corners = torch.randint(side - cut + 1, (count, 2), generator=draws).tolist()
+    light = 1 + 0.2 * (2 * torch.rand(count, 2, generator=draws) - 1)
+    changed = np.empty((count, 3, side, side), np.uint8)
+    for row, (top, left) in enumerate(corners):
+        part = torch.as_tensor(np.array(images[row])).float()[:, top : top + cut, left : left + cut].flip(-1)
+        whole = functional.interpolate(
+            part[None], (side, side), mode="bilinear", antialias=True, align_corners=False
+        )[0]
+        middle = whole.mean()
+        whole = (whole - middle) * light[row, 0] + middle * light[row, 1]
+        changed[row] = whole.round_().clamp_(0, 255).to(torch.uint8).numpy()
+    return changed
 
 
 def glimpse(
@@ -90,6 +131,8 @@ def estimated(
 ) -> Encoder:
     """A copy of the encoder in evaluation mode whose BatchNorm statistics are the means over the batches of
     `memory`, uint8 (M, 3, S, S)."""
+    if device == "cpu":
+        keep_freed_memory()
     encoder = copy.deepcopy(network.encoder).to(device).eval()
     norms = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:

@@ -33,3 +33,16 @@ def groups(names: Sequence[str]) -> list[Group]:
         Group(name, PALETTE[place % len(PALETTE)], SYMBOLS[place // len(PALETTE) % len(SYMBOLS)])
         for place, name in enumerate(names)
     ]
+
+
+RAMP = ("#440154", "#472f7d", "#39568c", "#2a788e", "#1f988b", "#35b779", "#7ad151", "#d8e219")
+"""Eight steps of viridis (van der Walt and Smith 2015), from little to much, even to the eye and in grey."""
+
+
+def steps(names: Sequence[str]) -> list[Group]:
+    """A colour for each of up to eight names that have an order, from little to much."""
+    assert len(names) <= len(RAMP), len(names)
+    last = max(1, len(names) - 1)
+    return [
+        Group(name, RAMP[round(place * (len(RAMP) - 1) / last)], "circle") for place, name in enumerate(names)
+    ]

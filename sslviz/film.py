@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sslviz import embeddings, imagesets, neighbors, runs, settings
+from sslviz.embeddings import stored
 from sslviz.errors import UserError
 from sslviz.files import read_json, write_atomically, write_json
 from sslviz.imagesets import ImageSet
@@ -83,7 +84,11 @@ def load(
     """The film of a block, by default of the one that the map shows first or else of any, or None where it is
     not computed. Labels and curves are read anew. Raises `UserError` where there is no such run or set.
     """
-    run, images = runs.open_run(workspace, run_id), imagesets.open_set(workspace, set_name)
+    return find(runs.open_run(workspace, run_id), imagesets.open_set(workspace, set_name), block, points)
+
+
+def find(run: Run, images: ImageSet, block: str | None = None, points: int = POINTS) -> Film | None:
+    """The same of a run and a set that are open."""
     try:
         folder = _folder(run, images, points)
     except UserError:  # no weights
@@ -102,20 +107,24 @@ def compute(
     set_name: str,
     report: Callable[[int, int, str], None] | None = None,
     *,
+    crops: bool = False,
     block: str | None = None,
     points: int = POINTS,
 ) -> None:
     """Compute the film of a block, by default the one that the map shows first, where it is not there yet.
 
-    Of a larger set `points` images are drawn, from each label its share. `report` is called with (done,
+    Of a larger set `points` images are drawn, from each label its share; `crops` means pieces of the images.
+    `report` is called with (done,
     total, what is being done). Raises `UserError` for a run without weights or without that block, and for
     images that are too few or too much alike for a map.
     """
-    from sslviz import networks
+    from sslviz import networks, project
 
     run, images = runs.open_run(workspace, run_id), imagesets.open_set(workspace, set_name)
     if len(images) == 0:
         raise UserError(f"The set {set_name!r} is empty.", "Add images to it.")
+    if crops:
+        images = imagesets.Crops(images)
     if len(images) == 1:
         raise UserError(f"The set {set_name!r} has one image.", "Add more: a map shows which lie near which.")
     states, folder = _states(run), _folder(run, images, points)
@@ -123,7 +132,7 @@ def compute(
     if _read(run, images, folder, block) is not None:
         return
     rows = sample(embeddings.label_numbers(images)[0], points)
-    source = _Source(workspace, run, images, block, rows, networks.squares_for(run, images)[rows])
+    source = _Source(run, images, block, rows, networks.squares_for(run, images)[rows])
     total = 100 * len(states)
     maps: list[Floats] = []
     near: list[tuple[Ints, Floats]] = []
@@ -146,8 +155,8 @@ def compute(
         elif done == 0:
             maps.append(source.last_map(features, near[-1]))
         else:
-            found = _umap_from(features, *near[-1], start=maps[-1], epochs=EPOCHS)
-            maps.append(_aligned(found, maps[-1]))
+            found = project.umap(features, *near[-1], start=maps[-1], epochs=EPOCHS, rate=RATE)
+            maps.append(project.aligned(found, maps[-1]))
     frames = np.stack(maps[::-1])
     arrays = {
         "frames": (frames / max(1e-12, np.abs(frames).max())).astype(np.float32),
@@ -156,7 +165,7 @@ def compute(
         "similarity": np.stack([similarity for _, similarity in near[::-1]]),
     }
     _store(folder, block, [step for step, _ in states], arrays)
-    embeddings._prune()
+    stored.prune()
     if report:
         report(total, total, "")
 
@@ -209,7 +218,6 @@ def _existing(run: Run, images: ImageSet, block: str | None) -> str:
 class _Source:
     """Where the features of the frames come from."""
 
-    workspace: Path
     run: Run
     images: ImageSet
     block: str
@@ -218,7 +226,7 @@ class _Source:
 
     def known(self, source: embeddings.Source) -> embeddings.Embedding | None:
         """What the map is drawn from, where it is computed."""
-        found = embeddings.load(self.workspace, self.run.id, self.images.name, source, self.block)
+        found = embeddings.find(self.run, self.images, source, self.block)
         return found if found is not None and found.block == self.block else None
 
     def last_map(self, features: Floats, near: tuple[Ints, Floats]) -> Floats:
@@ -226,9 +234,8 @@ class _Source:
         from sslviz import project
 
         known = self.known("run")
-        if known is not None and known.umap is not None:
-            return np.asarray(known.umap[self.rows], np.float32)
-        return project.umap(features, *near)
+        layout = None if known is None else known.layout("umap")
+        return project.umap(features, *near) if layout is None else np.asarray(layout[self.rows], np.float32)
 
     def features(self, weights: Path | None, tell: Callable[[int, int], None], *, last: bool) -> Floats:
         """float32 (n, D). Those of both ends are read where they are known."""
@@ -269,50 +276,6 @@ def _network(run: Run, weights: Path | None) -> Network:
     return network
 
 
-def _umap_from(
-    features: Floats, indices: Ints, similarity: Floats, seed: int = 0, *, start: Floats, epochs: int
-) -> Floats:
-    """`project.umap` that starts from points (N, 2) and takes few and small steps."""
-    import warnings
-
-    from sslviz import project
-
-    count = len(features)
-    size = min(project.NEIGHBORS, count - 1, indices.shape[1] + 1)
-    if count < project.FEWEST_FOR_UMAP or size < 2 or not start.any():
-        return project.umap(features, indices, similarity, seed)
-    indices = np.concatenate([np.arange(count)[:, None], indices[:, : size - 1]], axis=1)
-    similarity = np.concatenate([np.ones((count, 1), np.float32), similarity[:, : size - 1]], axis=1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # see `project.umap`
-        import umap as umap_learn
-
-        fitted = umap_learn.UMAP(
-            n_neighbors=size,
-            metric="cosine",
-            init=10 * start,
-            n_epochs=epochs,
-            learning_rate=RATE,
-            random_state=seed,
-            n_jobs=1,
-            precomputed_knn=(indices, (1 - similarity).clip(0, 2).astype(np.float32), None),
-            force_approximation_algorithm=True,
-        ).fit(features)
-    points = np.asarray(fitted.embedding_, np.float32)
-    return project.boxed(np.where(np.isfinite(points), points, np.nanmedian(points, axis=0)))
-
-
-def _aligned(points: Floats, to: Floats) -> Floats:
-    """Points (N, 2) moved, turned and, where that helps, mirrored onto `to` (N, 2), and made as large: the
-    orthogonal Procrustes problem (Schönemann 1966)."""
-    centre = to.mean(axis=0, dtype=np.float64)
-    own = points - points.mean(axis=0, dtype=np.float64)
-    left, _, right = np.linalg.svd(own.T @ (to - centre))
-    size = np.linalg.norm(to - centre) / max(1e-12, float(np.linalg.norm(own)))
-    placed: Floats = (size * own @ (left @ right) + centre).astype(np.float32)
-    return placed
-
-
 def _folder(run: Run, images: ImageSet, points: int) -> Path:
     """Where the films of a run on a set are kept: a name made of everything that they depend on."""
     spec = run.spec
@@ -332,10 +295,9 @@ def _store(folder: Path, block: str, steps: Sequence[int], arrays: dict[str, NDA
     """Write the arrays, and the manifest last."""
     sums = {}
     for kind, array in arrays.items():
-        buffer = io.BytesIO()
-        np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
-        write_atomically(folder / f"{block}.{kind}.npy", buffer.getvalue())
-        sums[kind] = zlib.crc32(buffer.getvalue())
+        data = stored.bytes_of(array)
+        write_atomically(folder / f"{block}.{kind}.npy", data)
+        sums[kind] = zlib.crc32(data)
     write_json(folder / f"{block}.json", {"version": VERSION, "steps": list(steps), "sums": sums})
 
 

@@ -50,5 +50,9 @@ def trained(run: Run) -> Network:
 
 def squares_for(run: Run, images: ImageSet) -> NDArray[np.uint8]:
     """The images as the network of a run reads them: uint8 (N, 3, S, S), S as in its training."""
-    side = run.spec.side or run.spec.size or task_of(run).side(images.short_side)
-    return images.squares(side)
+    return images.squares(side_for(run, images))
+
+
+def side_for(run: Run, images: ImageSet) -> int:
+    """S in pixels, as in the training of a run; of one that has not begun as it would be on these images."""
+    return run.spec.side or run.spec.size or task_of(run).side(images.short_side)

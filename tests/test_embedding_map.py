@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ import pytest
 
 from sslviz import images
 from sslviz.sprites import COLUMNS, Sheet
-from sslviz.ui.embedding_map import MapData
+from sslviz.ui.embedding_map import Frames, Look, MapData, standalone
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -30,7 +31,7 @@ HOSTILE = "<img src=x onerror='window.hacked=1'>.jpg"
 SCRIPT = """
 import numpy as np
 import streamlit as st
-from test_embedding_map import HOSTILE, points, sheet
+from test_embedding_map import HOSTILE, film, points, sheet, volume
 from sslviz.ui.embedding_map import Item, MapData, Row, embedding_map, sheets, thumbnail_rows
 from sslviz.ui.plotly_js import library
 
@@ -43,12 +44,22 @@ def heed(event):
         state.clicked = event.clicked
     if event.selected is not None:
         state.chosen = event.selected
+    if event.looked is not None:
+        state.looked = event.looked
 
-embedding_map(points(coloured), key="map", height=420, selected=state.get("chosen"),
-              current=state.get("clicked"), lines=[5, 6] if "clicked" in state else [], on_event=heed)
+what = st.query_params.get("what", "plane")
+options = {"height": 420, "selected": state.get("chosen"), "current": state.get("clicked"), "on_event": heed}
+if what == "two":
+    for place, column in enumerate(st.columns(2)):
+        with column:
+            embedding_map(points(coloured), key=f"map{place}", **options)
+else:
+    made = {"plane": points, "volume": volume, "film": film}[what]
+    embedding_map(made(coloured), key="map", **options)
 thumbnail_rows([Row([Item(7, HOSTILE, "a label", "0.50", True, tile=9)], "Neighbours")], key="rows",
                sprites="set", on_click=lambda row: state.__setitem__("clicked", row))
 st.write(f"clicked={state.get('clicked')} chosen={sorted(state.get('chosen') or [])}.")
+st.write(f"looked={state.get('looked')}")
 library()
 sheets([sheet()])
 """
@@ -66,8 +77,26 @@ def points(coloured: bool) -> MapData:
         group=place % 3 if coloured else None,
         groups=["even", "odd", HOSTILE] if coloured else (),
         title="Labels",
+        near=np.stack([(place + 1) % COUNT, (place + 8) % COUNT], 1),
         view="grid",
     )
+
+
+def volume(coloured: bool) -> MapData:
+    """The same points at different depths."""
+    flat = points(coloured)
+    place = np.arange(COUNT)
+    xyz = np.stack([place % 8 / 4 - 1, place // 8 / 3 - 1, np.sin(place)], 1).astype(np.float32)
+    return replace(flat, xy=xyz, view="volume")
+
+
+def film(coloured: bool) -> MapData:
+    """Points that walk from left to right in three moments."""
+    flat = points(coloured)
+    place = np.arange(COUNT)
+    moment = np.stack([np.full(COUNT, -0.8), place / COUNT], 1).astype(np.float32)
+    moments = np.stack([moment, moment + np.array([0.4, 0]), moment + np.array([1.6, 0])]).astype(np.float32)
+    return replace(flat, xy=moments[-1], frames=Frames(moments, ["step 0", "step 5", "step 20"]), view="film")
 
 
 def sheet() -> Sheet:
@@ -131,7 +160,7 @@ class Driven:
             "request", lambda r: self.hosts.add(r.url.split("/")[2]) if r.url.startswith("http") else None
         )
         page.goto(address)
-        page.wait_for_selector('.em[data-state="ready"]', timeout=90_000)
+        page.locator('.em[data-state="ready"]').last.wait_for(timeout=90_000)
         page.wait_for_function("globalThis.sslvizSprites?.get('set')?.sheets.length === 1", timeout=30_000)
 
     def spot(self, row: int) -> tuple[float, float]:
@@ -266,3 +295,187 @@ def test_click_and_lasso_tell_ids(browser: Browser, address: str) -> None:
 def test_the_message_changes_with_the_points_alone() -> None:
     assert points(True).message["version"] == points(True).message["version"]
     assert points(True).message["version"] != points(False).message["version"]
+    assert volume(True).message["dims"] == 3
+    with pytest.raises(AssertionError):
+        replace(film(True), frames=Frames(np.zeros((2, COUNT, 2), np.float32), ["one"])).message  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("value", "zoom", "pictures"),
+    [
+        ({"zoom": [0, 1, 0.5, 2], "pictures": 40}, (0, 1, 0.5, 2), 40),
+        ({"zoom": ["1.5", "2", "-3"], "pictures": "0"}, (1.5, 2, -3), 0),
+        ({"zoom": None, "pictures": 16}, (), 16),
+    ],
+)
+def test_a_look_is_read(value: object, zoom: tuple[float, ...], pictures: int) -> None:
+    assert Look.read(value) == Look(zoom, pictures)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        7,
+        {"zoom": [1, 2], "pictures": 0},
+        {"zoom": [1, 2, 3, "x"], "pictures": 0},
+        {"zoom": [], "pictures": 999},
+        {"zoom": [1e9, 0, 0, 0], "pictures": 0},
+        {"zoom": [float("nan"), 0, 0], "pictures": 0},
+        {"zoom": []},
+    ],
+)
+def test_what_is_no_look_is_none(value: object) -> None:
+    assert Look.read(value) is None
+
+
+@pytest.mark.browser
+def test_pictures_stand_for_points_and_are_told(browser: Browser, address: str) -> None:
+    driven = Driven(browser.new_page(viewport={"width": 1100, "height": 800}), address)
+    page = driven.page
+    page.click('[data-tool="pictures"]')
+    page.wait_for_function(f"+document.querySelector('.em-pictures').dataset.drawn === {COUNT}")
+    driven.wait("pictures=40")
+    page.locator(".em-tools input").fill("64")
+    driven.wait("pictures=64")
+    # A filter hides its pictures, a zoom those that are out of view.
+    page.click(".em-legend button:nth-child(1)")
+    page.wait_for_function("+document.querySelector('.em-pictures').dataset.drawn === 32")
+    page.mouse.move(*driven.spot(0))
+    for _ in range(9):  # plotly takes a little of each turn of the wheel
+        page.mouse.wheel(0, -300)
+    page.wait_for_function("+document.querySelector('.em-pictures').dataset.drawn < 30", timeout=30_000)
+    driven.wait("looked=Look(zoom=(")
+    with page.expect_download() as downloading:
+        page.click('[data-tool="save"]')
+    data = Path(downloading.value.path()).read_bytes()
+    assert data.startswith(b"\x89PNG")
+    page.click('[data-tool="fit"]')
+    driven.wait("looked=Look(zoom=()")
+    page.click('[data-tool="pictures"]')
+    page.wait_for_function("+document.querySelector('.em-pictures').dataset.drawn === 0")
+    driven.finish(address)
+
+
+@pytest.mark.browser
+def test_a_volume_knows_where_its_points_are(browser: Browser, address: str) -> None:
+    driven = Driven(browser.new_page(viewport={"width": 1100, "height": 800}), f"{address}/?what=volume")
+    page = driven.page
+    page.wait_for_timeout(500)
+    # Where the ring is put for an image is where plotly finds its point.
+    found = 0
+    for row in (3, 20, 41):
+        thumb = page.locator('.er button[data-id="7"]')
+        thumb.hover()
+        x, y = page.evaluate(
+            """id => {
+                globalThis.dispatchEvent(new CustomEvent("sslviz-point", { detail: { sprites: "set", id } }));
+                const ring = document.querySelector(".em-ring");
+                const frame = document.querySelector(".em-frame").getBoundingClientRect();
+                return [frame.x + parseFloat(ring.style.left), frame.y + parseFloat(ring.style.top)];
+            }""",
+            1000 - row,
+        )
+        page.mouse.move(x - 8, y - 8)
+        page.mouse.move(x, y, steps=4)
+        page.wait_for_selector(".em-card[data-shown]", timeout=20_000)
+        found += page.get_attribute(".em-card", "data-id") == str(1000 - row)
+    assert found >= 2, "another point may lie before one of them"
+    assert not page.locator('[data-tool="lasso"]').is_visible()
+    # The keyboard moves by what is seen; the eye is told when it has moved.
+    page.focus(".em-plot")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector(".em-card[data-shown]")
+    page.keyboard.press("Enter")
+    driven.wait("clicked=9")
+    page.keyboard.press("+")
+    driven.wait("looked=Look(zoom=(0.6")
+    driven.finish(address)
+
+
+@pytest.mark.browser
+def test_a_film_plays(browser: Browser, address: str) -> None:
+    driven = Driven(browser.new_page(viewport={"width": 1100, "height": 800}), f"{address}/?what=film")
+    page = driven.page
+    first = "document.querySelector('.em-plot').data[0].x[0]"
+    assert page.inner_text(".em-film output") == "step 20"
+    assert page.evaluate(first) == pytest.approx(0.8)
+    page.locator(".em-film input").fill("0")
+    page.wait_for_function(f"{first} < -0.79")
+    assert page.inner_text(".em-film output") == "step 0"
+    page.click(".em-film button")
+    page.wait_for_function(f"{first} > -0.75 && {first} < 0.7")
+    page.wait_for_function(
+        f"{first} > 0.79 && document.querySelector('.em-film').dataset.playing === 'false'"
+    )
+    assert page.inner_text(".em-film output") == "step 20"
+    page.locator(".em-film input").fill("1")
+    page.wait_for_function(f"Math.abs({first} + 0.4) < 0.01")
+    driven.finish(address)
+
+
+@pytest.mark.browser
+def test_two_maps_have_one_pointer_and_one_selection(browser: Browser, address: str) -> None:
+    driven = Driven(browser.new_page(viewport={"width": 1300, "height": 800}), f"{address}/?what=two")
+    page = driven.page
+    driven.hover(19)
+    other = page.locator(".em").nth(1)
+    other.locator(".em-ring[data-shown]").wait_for()
+    assert not other.locator(".em-card[data-shown]").count(), "one card for one pointer"
+    left, top = page.evaluate(
+        """() => {
+            const map = document.querySelectorAll('.em')[1];
+            const { xaxis, yaxis } = map.querySelector('.em-plot')._fullLayout;
+            const style = map.querySelector('.em-ring').style;
+            return [parseFloat(style.left) - xaxis._offset - xaxis.l2p(3),
+                    parseFloat(style.top) - yaxis._offset - yaxis.l2p(2)];
+        }"""
+    )
+    assert abs(left) < 1
+    assert abs(top) < 1
+    page.mouse.move(5, 5)
+    other.locator(".em-ring[data-shown]").wait_for(state="detached")
+    page.locator('[data-tool="select"]').first.click()
+    (x, y), (x2, y2) = driven.spot(18), driven.spot(27)
+    page.mouse.move(x - 12, y2 - 12)
+    page.mouse.down()
+    page.mouse.move(x2 + 12, y + 12, steps=8)
+    page.mouse.up()
+    driven.wait("chosen=[973, 974, 981, 982]")
+    said = page.locator(".em-chosen span").all_inner_texts()
+    assert said == ["4 of 48 chosen", "4 of 48 chosen"]
+    driven.finish(address)
+
+
+@pytest.mark.browser
+def test_the_page_of_its_own_asks_nobody(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "map.html"
+    file.write_bytes(standalone.page(points(True), [sheet()], f"A map {HOSTILE}", "</script><b>words</b>"))
+    context = browser.new_context(viewport={"width": 1100, "height": 900}, offline=True)
+    page = context.new_page()
+    complaints: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda r: asked.append(r.url) if r.url.startswith("http") else None)
+    page.goto(file.as_uri())
+    page.wait_for_selector('.em[data-state="ready"]', timeout=60_000)
+    x, y = page.evaluate(
+        """() => {
+            const plot = document.querySelector('.em-plot'), { xaxis, yaxis } = plot._fullLayout;
+            const box = plot.getBoundingClientRect();
+            return [box.x + xaxis._offset + xaxis.l2p(3), box.y + yaxis._offset + yaxis.l2p(2)];
+        }"""
+    )
+    page.mouse.move(x - 6, y - 6)
+    page.mouse.move(x, y, steps=3)
+    page.wait_for_selector('.em-card[data-shown][data-id="981"]')
+    assert "data:image/jpeg" in page.eval_on_selector(".em-thumb", "thumb => thumb.style.backgroundImage")
+    page.mouse.click(x, y)
+    page.wait_for_function("document.querySelector('.em-plot').data[1].x.length === 6")
+    assert page.inner_text("h1") == f"A map {HOSTILE}"
+    assert "<b>words</b>" in page.inner_text("p >> nth=0")
+    assert page.evaluate("window.hacked") is None
+    assert not complaints
+    assert not asked
+    context.close()

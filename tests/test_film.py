@@ -58,6 +58,7 @@ def load(run: Run, name: str = "pics", block: str | None = None) -> film.Film | 
     return film.load(settings.workspace(), run.id, name, block=block)
 
 
+@pytest.mark.slow
 def test_frames_are_aligned_and_those_of_the_states_that_were_kept(run: Run, images: ImageSet) -> None:
     told: list[tuple[int, int, str]] = []
     found = compute(run, report=lambda *said: told.append(said))
@@ -87,7 +88,7 @@ def test_its_ends_are_the_map_and_the_map_of_the_untrained_network(run: Run, ima
         assert (found.indices[frame] == known.indices[:, :20]).mean() > 0.99
         assert np.allclose(found.similarity[frame], known.similarity[:, :20], atol=1e-4)
         if source == "run":
-            last, there = found.frames[-1], known.umap
+            last, there = found.frames[-1], known.layout("umap")
             assert there is not None
             assert np.allclose(project.boxed(last), there, atol=1e-3)
     (film._folder(run, images, film.POINTS) / "block3.json").unlink()

@@ -82,8 +82,12 @@ def test_a_run_is_the_same_without_them(images: ImageSet, monkeypatch: pytest.Mo
     assert run.weights().read_bytes() == other.weights().read_bytes()
 
 
-@pytest.mark.parametrize("stop", ["kill", "cancel"])
-@pytest.mark.parametrize("every", [0.0, 1e9], ids=["from a checkpoint", "from the beginning"])
+@pytest.mark.parametrize("stop", ["kill", pytest.param("cancel", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "every",
+    [0.0, pytest.param(1e9, marks=pytest.mark.slow)],
+    ids=["from a checkpoint", "from the beginning"],
+)
 def test_a_run_that_was_stopped_and_goes_on_ends_with_the_same(
     images: ImageSet, monkeypatch: pytest.MonkeyPatch, every: float, stop: str
 ) -> None:

@@ -10,10 +10,8 @@ spec.json, status.json, note.json, command.txt
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -24,9 +22,7 @@ from sslviz.export.encoder import source
 from sslviz.model import LARGE_RESNET_VIEW, Encoder
 from sslviz.runs import Run
 from sslviz.runs.records import plain
-
-FORMULA = "=+-@\t\r\n"
-"""A cell that begins with one of these is taken for a formula by spreadsheets."""
+from sslviz.tables import as_csv
 
 
 def pack(run: Run) -> bytes:
@@ -56,27 +52,6 @@ def pack(run: Run) -> bytes:
 
 def as_json(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def as_csv(points: Sequence[Mapping[str, Any]]) -> str:
-    """Points as rows, their fields as columns, in the order in which fields first appear.
-
-    Text that a spreadsheet would take for a formula gets an apostrophe before it; numbers stay numbers.
-    """
-    columns = list(dict.fromkeys(name for point in points for name in point))
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180
-    writer.writerow([_cell(name) for name in columns])
-    for point in points:
-        writer.writerow([_cell(point.get(name)) for name in columns])
-    return out.getvalue()
-
-
-def _cell(value: object) -> object:
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    text = value if isinstance(value, str) else json.dumps(value)
-    return f"'{text}" if text.startswith(tuple(FORMULA)) else text
 
 
 READ_ME = """\

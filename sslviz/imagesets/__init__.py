@@ -19,6 +19,7 @@ from typing import Any
 
 from sslviz import images
 from sslviz.errors import UserError
+from sslviz.imagesets.crops import Crops
 from sslviz.imagesets.index import (
     RESERVED,
     Entry,
@@ -42,6 +43,7 @@ from sslviz.imagesets.opened import (
 
 __all__ = [
     "RESERVED",
+    "Crops",
     "Entry",
     "ImageSet",
     "NewImage",

@@ -72,14 +72,16 @@ def umap(
     *,
     start: Floats | None = None,
     epochs: int | None = None,
+    rate: float = 1.0,
 ) -> Floats:
     """UMAP of the features (N, D) by cosine distance: float32 (N, dims), the same for the same seed.
 
     indices and similarity (N, k) are each image's nearest others, as `neighbors.search` finds them with
     `exclude_self`; exact neighbours are quicker than UMAP's own approximate ones, and better. The layout
     starts from PCA, which keeps maps of related features alike, or from `start` (N, dims) in [-1, 1], as the
-    map of an earlier step of the same training; it is given `epochs` rounds, by default as many as the size
-    needs. `report` is called with (rounds done, rounds in all). Fewer than ten images get PCA.
+    map of another step of the same training; it is given `epochs` rounds, by default as many as the size
+    needs, whose steps are `rate` times as large as UMAP's own at first. `report` is called with (rounds done,
+    rounds in all). Fewer than ten images get PCA.
     """
     assert start is None or start.shape == (len(features), dims), f"not a start: {np.shape(start)}"
     first = pca(features, dims)
@@ -103,6 +105,7 @@ def umap(
             n_neighbors=near,
             n_components=dims,
             n_epochs=rounds,
+            learning_rate=rate,
             metric="cosine",
             init=(10 * first + jitter).astype(np.float32),
             random_state=seed,

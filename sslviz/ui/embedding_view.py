@@ -1,305 +1,209 @@
-"""The embeddings page: what is looked at, the map, one image with its neighbours, the images of a lasso."""
+"""The embeddings page: the map of a set as a run sees it, and the way to the page's other views."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
 from typing import cast
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
-from sslviz import embeddings, figures, neighbors, sprites
+from sslviz import embeddings, imagesets, project
 from sslviz.embeddings import Embedding, Source
+from sslviz.embeddings.columns import Column
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
-from sslviz.ui import embedding_work, frame, pictures
-from sslviz.ui.embedding_map import Item, MapData, MapEvent, Row, embedding_map, thumbnail_rows
-from sslviz.ui.embedding_map import sheets as send_sheets
+from sslviz.ui import (
+    embedding_export,
+    embedding_film,
+    embedding_image,
+    embedding_neighbors,
+    embedding_panes,
+    embedding_points,
+    embedding_scene,
+    embedding_work,
+    frame,
+    inside_view,
+    pictures,
+    plotly_js,
+)
+from sslviz.ui.block_bars import block_bars
+from sslviz.ui.embedding_map import Guest, MapEvent, embedding_map
+from sslviz.ui.embedding_neighbors import Asked
+from sslviz.ui.embedding_scene import SOURCES, TITLES, Scene
 
-SHOWN = 10
-"""Neighbours in a row."""
-BESIDE = 6
-"""Neighbours beside the map."""
+VIEWS = {"map": "Map", "beside": "Side by side", "film": "Over training", "inside": "Inside the network"}
+PROJECTIONS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
+DIMENSIONS = {"2": "2-D", "3": "3-D"}
+LINES = 10
+"""Neighbours that a chosen point is joined to."""
 FEW = 300
 """Labelled images under which it is said that they are few."""
-PAGE = 48
-"""Thumbnails on a page of the gallery."""
-SOURCES: dict[str, str] = {"run": "Trained", "untrained": "Untrained", "pixels": "Raw pixels"}
-TITLES: dict[Source, str] = {
-    "run": "The trained network",
-    "untrained": "The same network, untrained",
-    "pixels": "Raw pixels",
-}
-PROJECTIONS = {"umap": "UMAP", "pca": "PCA"}
 WHAT_IT_SHOWS = {
-    "pca": "PCA draws the two directions in which the features vary most: what lies far apart is different, "
+    "pca": "PCA draws the directions in which the features vary most: what lies far apart is different, "
     "but what lies close together may still differ in all the other directions.",
     "umap": "UMAP keeps neighbours together: what lies close together is alike, but how far apart two groups "
     "lie, and how large they are, means little.",
+    "tsne": "t-SNE keeps neighbours together: what lies close together is alike, but distances between "
+    "groups and the sizes of groups mean next to nothing.",
 }
 
 
-@dataclass(frozen=True)
-class Scene:
-    """What the page is about in this run of it."""
-
-    run: Run
-    images: ImageSet
-    names: list[str]
-    """Of the images, fit to be seen."""
-    labels: NDArray[np.int64]
-    groups: list[str]
-    current: int | None
-    """Row of the image in the address."""
-    selected: list[int]
-
-    def open(self, row: int) -> None:
-        """Show an image: its id goes into the address."""
-        if 0 <= row < len(self.images):
-            st.query_params["image"] = self.images.entries[row].id
-
-    def label(self, row: int) -> str:
-        return self.groups[self.labels[row]] if self.labels[row] >= 0 else ""
-
-    def blocks(self, source: Source) -> list[str]:
-        return embeddings.blocks(self.run, self.images, source)
-
-    def embedding(self, source: Source, block: str | None = None) -> Embedding | None:
-        """Read once a server and kept, as long as it does not change."""
-        stamp = embeddings.stamp(self.run, self.images, source)
-        return _embedding(self.run, self.images, source, block, stamp)
-
-    def scores(self, source: Source) -> dict[str, float]:
-        stamp = embeddings.stamp(self.run, self.images, source)
-        return _scores(self.run, self.images, source, stamp, hash(self.labels.tobytes()))
+def explore(run: Run, images: ImageSet) -> None:
+    """The page below its title: what is looked at, and the part that is chosen."""
+    images = _pieces(images)
+    if len(images) < 2:
+        frame.nothing("This set has one image.", "A map needs at least two.", "images", "Add images")
+        return
+    _explore(run, images)
+    plotly_js.library()  # after the points, which are sketched while it is on its way
+    embedding_scene.sheets(images)
 
 
-@st.cache_resource(show_spinner=False, max_entries=12)
-def _embedding(
-    _run: Run,
-    _images: ImageSet,
-    source: Source,
-    block: str | None,
-    stamp: str,  # noqa: ARG001
-) -> Embedding | None:
-    return embeddings.load(_images.workspace, _run.id, _images.name, source, block)
+def _pieces(images: ImageSet) -> ImageSet:
+    """The set, or pieces of its images where there are few and that is wanted."""
+    if len(images) >= imagesets.crops.FEW:
+        return images
+    asked = st.query_params.get("crops") == "1"
+    st.session_state["map_crops"] = asked
 
+    def switched() -> None:
+        st.query_params.update({"crops": "1"} if st.session_state["map_crops"] else {})
+        if not st.session_state["map_crops"]:
+            st.query_params.pop("crops", None)
+        for name in ("image", "chosen", "zoom", "query", "part"):
+            st.query_params.pop(name, None)
 
-@st.cache_data(show_spinner=False, max_entries=64)
-def _scores(_run: Run, _images: ImageSet, source: Source, stamp: str, labels: int) -> dict[str, float]:  # noqa: ARG001
-    return embeddings.accuracies(_run, _images, source)
-
-
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _sheets(_images: ImageSet, fingerprint: str) -> Sequence[sprites.Sheet]:  # noqa: ARG001
-    return sprites.sheets(_images)
-
-
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _scene_names(_images: ImageSet, fingerprint: str) -> list[str]:  # noqa: ARG001
-    return [pictures.name_of(name) for name in _images.names]
-
-
-def sheets(images: ImageSet) -> None:
-    """Send the thumbnails of `images` to the browser; draw this after the map."""
-    send_sheets(_sheets(images, images.fingerprint))
+    st.toggle(
+        f"Pieces of the {len(images)} images",
+        key="map_crops",
+        on_change=switched,
+        help="With few images a map is nearly empty. Pieces of them, coloured by the image they are from, "
+        "show which parts the network finds alike.",
+    )
+    return embedding_scene.crops(images) if asked else images
 
 
 @st.fragment
-def explore(run: Run, images: ImageSet) -> None:
-    """Controls, map and what was clicked. Nothing else of the page is drawn again by a click."""
+def _explore(run: Run, images: ImageSet) -> None:
+    """Everything that a click changes. Nothing else of the page is drawn again."""
     with frame.guard():
         if not embedding_work.ready(run, images):
             return
-        scene = _scene(run, images)
-        embedding, projection = _choose(scene)
-        if embedding is None:
-            embedding_work.wait(run, images)
-            return
+        scene = embedding_scene.scene(run, images)
         _worth(scene)
-        awaited = projection == "umap" and embedding.umap is None
-        projection = "pca" if awaited else projection
-        place, side = st.columns([7, 3], gap="medium")
-        with place:
-            _map(scene, embedding, projection)
-            if awaited:
-                embedding_work.follow_umap(run, images, embedding)
-        with side:
-            _image(scene, embedding)
-        _gallery(scene)
-        _neighbors(scene, embedding)
-        _explain(scene, projection)
+        view = frame.choice("view", "View", VIEWS, "map", shown=False)
+        if view == "beside":
+            embedding_panes.compare(scene)
+        elif view == "film":
+            embedding_film.show(scene)
+        elif view == "inside":
+            whole = images.whole if isinstance(images, imagesets.Crops) else images
+            inside_view.show(run, whole, None if whole is not images else scene.current)
+        else:
+            _map_view(scene)
 
 
-def _scene(run: Run, images: ImageSet) -> Scene:
-    labels, groups = embeddings.label_numbers(images)
-    asked, ids = st.query_params.get("image"), images.ids
-    fingerprint, rows = st.session_state.get("map_selected", ("", []))
-    return Scene(
-        run,
-        images,
-        _scene_names(images, images.fingerprint),
-        labels,
-        [pictures.name_of(name) for name in groups],
-        ids.index(asked) if asked in ids else None,
-        rows if fingerprint == images.fingerprint else [],
-    )
+def _map_view(scene: Scene) -> None:
+    embedding, projection, dims, colour = _choose(scene)
+    if embedding is None:
+        embedding_work.wait([scene.run], scene.images)
+        return
+    drawn = projection if embedding.layout(projection, dims) is not None else "pca"
+    query = embedding_neighbors.current(scene)
+    asked = None if query is None else Asked(scene, query)
+    place, side = st.columns([7, 3], gap="medium")
+    with place:
+        column = embedding_points.column(scene, embedding, colour)
+        _map(scene, embedding, drawn, dims, column, asked)
+        if drawn != projection:
+            wanted = (scene.run, embedding.source, embedding.block)
+            embedding_work.follow_layout([wanted], scene.images, projection, dims)
+        _trust(embedding, drawn, dims, column)
+        embedding_export.offer(scene, embedding, drawn, dims, column)
+    with side:
+        _blocks(scene, embedding)
+        embedding_image.show(scene, embedding, asked)
+    embedding_points.gallery(scene)
+    embedding_neighbors.rows(scene, embedding, asked)
 
 
-def _choose(scene: Scene) -> tuple[Embedding | None, str]:
-    """Source, projection and block, as the address has them."""
+def _choose(scene: Scene) -> tuple[Embedding | None, str, int, str]:
+    """The embedding, its projection and dimensions, and what it is coloured by, as the address has them."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         source = cast(Source, frame.choice("source", "Features of", SOURCES, "run"))
-        wanted = frame.choice("projection", "Projection", PROJECTIONS, "umap")
-        if scene.groups:
-            st.toggle("Colour by label", value=True, key="map_coloured", persist_state="session")
-        known = scene.blocks(source)
-        block = None
-        if len(known) > 1:
-            scores = scene.scores(source)
-            names = {one: f"{one} · {scores[one]:.0%}" if one in scores else one for one in known}
-            first = embeddings.first_block(scene.run, scene.images, "run")[0]
-            label = "Block, from the first to the last" + (", with labels predicted" if scores else "")
-            block = frame.choice("block", label, names, first if first in known else known[-1])
-    return (scene.embedding(source, block) if known else None), wanted
+        projection = frame.choice("projection", "Projection", PROJECTIONS, "umap")
+        dims = int(frame.choice("dims", "Dimensions", DIMENSIONS, "2"))
+        colour = embedding_points.colour(scene)
+    block = embedding_points.block_of(scene, source) if scene.blocks(source) else None
+    return (scene.embedding(source, block) if block else None), projection, dims, colour
 
 
-def _map(scene: Scene, embedding: Embedding, projection: str) -> None:
-    coloured = bool(scene.groups) and bool(st.session_state.get("map_coloured", True))
-    near = [] if scene.current is None else embedding.indices[scene.current, :SHOWN].tolist()
-
+def _map(
+    scene: Scene, embedding: Embedding, drawn: str, dims: int, column: Column | None, asked: Asked | None
+) -> None:
     def heed(event: MapEvent) -> None:
         if event.clicked is not None:
             scene.open(event.clicked)
         if event.selected is not None:
-            st.session_state["map_selected"] = (scene.images.fingerprint, event.selected)
+            scene.choose(event.selected)
+        if event.looked is not None:
+            embedding_scene.keep_look(event.looked)
 
-    colours = (tuple(scene.groups), hash(scene.labels.tobytes())) if coloured else None
+    points = embedding.layout(drawn, dims)
+    assert points is not None
+    guest = None
+    found = None if asked is None else asked.find(embedding.source, embedding.block)
+    if asked is not None and found is not None:
+        at = project.place(found.similarity, found.indices, points)
+        guest = Guest(at, found.indices[:LINES].tolist(), pictures.uri(asked.query.jpeg))
     embedding_map(
-        _points(scene, embedding, projection, embedding.key, colours),
+        embedding_points.of(scene, embedding, points, column, f"{embedding.key} {drawn}{dims}"),
         key="map",
         selected=scene.selected,
-        current=scene.current,
-        lines=near,
+        current=None if guest is not None else scene.current,
+        guest=guest,
+        look=embedding_scene.look(),
         on_event=heed,
     )
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
-def _points(_scene: Scene, _embedding: Embedding, projection: str, key: str, colours: object) -> MapData:
-    umap = _embedding.umap if projection == "umap" else None
-    return MapData(
-        _embedding.pca if umap is None else umap,
-        _scene.names,
-        sprites=_scene.images.fingerprint,
-        group=_scene.labels if colours else None,
-        groups=_scene.groups if colours else (),
-        title="Labels",
-        view=f"{key} {projection}",
-    )
-
-
-def _image(scene: Scene, embedding: Embedding) -> None:
-    """The image that was clicked."""
-    row = scene.current
-    if row is None:
-        st.markdown(
-            "#### Look around\nEvery point is an image. The closer two points, the more alike the network "
-            "finds them.\n\n**Rest on a point** to see its image.  \n**Click** it to see its nearest "
-            "neighbours.  \n**Draw a lasso** to collect images.\n\nOr begin with one of these:"
+def _trust(embedding: Embedding, drawn: str, dims: int, column: Column | None) -> None:
+    """What the map means, and how far it can be trusted."""
+    words = WHAT_IT_SHOWS[drawn]
+    share = embedding.trust.get(f"{drawn}{dims}")
+    if share is not None:
+        words += (
+            f" Trustworthiness {share:.2f}: how far what lies together here is together in the features as "
+            "well (1 is all of it; points strewn at random have about 0.5)."
         )
-        count = len(scene.images)
-        some = sorted({(2 * place + 1) * count // 18 for place in range(9)})
-        thumbnail_rows(
-            [Row([Item(one, scene.names[one]) for one in some])],
-            key="map_begin",
-            sprites=scene.images.fingerprint,
-            width=68,
-            on_click=scene.open,
-        )
+    if column is not None and column.note:
+        words += f" {column.title}: {column.note[0].lower()}{column.note[1:]}"
+    st.caption(pictures.literal(words, 1200))
+
+
+def _blocks(scene: Scene, embedding: Embedding) -> None:
+    """What each block is worth; a click shows its map."""
+    shares, others = scene.scores("run"), scene.scores("untrained")
+    beside = scene.scores("pixels")
+    words = "Labels told by the 20 nearest, by block."
+    if not shares:
+        shares, others = (embeddings.agreements(scene.run, scene.images, one) for one in ("run", "untrained"))
+        beside = embeddings.agreements(scene.run, scene.images, "pixels")
+        words = "Neighbours an image keeps when it is mirrored, cropped and lit differently, by block."
+    if len(shares) < 2:
         return
-    name, label = escape(scene.names[row]), scene.label(row)
-    facts = f'<strong style="overflow-wrap:anywhere">{name}</strong>'
-    if label:
-        color = figures.groups(scene.groups)[scene.labels[row]].color
-        dot = f"width:.66em;height:.66em;border-radius:50%;background:{color};margin-right:.4em"
-        facts += f'<div class="sv-note"><span style="display:inline-block;{dot}"></span>{escape(label)}</div>'
-    shape = "width:100%;max-height:220px;object-fit:contain;border-radius:8px;background:var(--fill)"
-    source = pictures.uri(scene.images.jpeg(row))
-    pictures.show(f'<img src="{source}" alt="{name}" style="{shape}"><p style="margin:.6rem 0 0">{facts}</p>')
-    near = embedding.indices[row, :SHOWN]
-    st.caption(f"Its nearest by {TITLES[embedding.source].lower()}")
-    pairs = zip(near[:BESIDE].tolist(), embedding.similarity[row].tolist(), strict=False)
-    thumbnail_rows(
-        [Row([_item(scene, row, *pair) for pair in pairs])],
-        key="map_beside",
-        sprites=scene.images.fingerprint,
-        width=68,
-        on_click=scene.open,
-    )
-    if label:
-        same = int((scene.labels[near] == scene.labels[row]).sum())
-        st.caption(f"{same} of the {len(near)} nearest have the same label.")
-    if st.button("Close", icon=":material/close:", key="map_close", type="tertiary"):
-        del st.query_params["image"]
-        st.rerun(scope="fragment")
+    lines = {"raw pixels": max(beside.values())} if beside else {}
+    current = embedding.block if embedding.source != "pixels" else ""
 
+    def chosen(block: str) -> None:
+        st.query_params["block"] = block
+        if st.query_params.get("source") == "pixels":
+            st.query_params["source"] = "run"
 
-def _neighbors(scene: Scene, shown: Embedding) -> None:
-    """Nearest neighbours by each source, one row under the other."""
-    row = scene.current
-    if row is None:
-        return
-    st.subheader("Nearest neighbours", anchor=False)
-    rows: list[Row] = []
-    trained: set[int] | None = None
-    # The same block of both networks, also where the pixels, which have none, are on the map.
-    alike = shown.block
-    if shown.source == "pixels":
-        alike = embeddings.first_block(scene.run, scene.images, "run")[0]
-    for source in embeddings.SOURCES:
-        one = shown if source == shown.source else scene.embedding(source, alike)
-        if one is None:
-            continue
-        found = one.indices[row, :SHOWN].tolist()
-        note = "32 × 32, mean removed" if source == "pixels" else one.block
-        if trained is not None:
-            note += (
-                f" · {len(trained & set(found))} of {len(found)} are neighbours by the trained network too"
-            )
-        trained = set(found) if source == "run" else trained
-        items = [_item(scene, row, *pair) for pair in zip(found, one.similarity[row].tolist(), strict=False)]
-        rows.append(Row(items, TITLES[source], note))
-    st.caption("How alike two images are, the number, can be compared within a row, not between rows.")
-    thumbnail_rows(
-        rows, key="map_neighbors", sprites=scene.images.fingerprint, strip=True, width=74, on_click=scene.open
-    )
-
-
-def _item(scene: Scene, query: int, row: int, similarity: float) -> Item:
-    labels = scene.labels
-    same = None if min(labels[query], labels[row]) < 0 else bool(labels[query] == labels[row])
-    return Item(row, scene.names[row], scene.label(row), f"{similarity:.2f}", same)
-
-
-def _gallery(scene: Scene) -> None:
-    """The images inside the lasso."""
-    rows = scene.selected
-    if not rows:
-        return
-    st.subheader(f"{len(rows):,} chosen image{'s' if len(rows) > 1 else ''}", anchor=False)
-    pages = -(-len(rows) // PAGE)
-    page = st.pagination(pages, key=f"map_page_{len(rows)}_{rows[0]}") if pages > 1 else 1
-    items = [
-        Item(row, scene.names[row], scene.label(row), current=row == scene.current)
-        for row in rows[(page - 1) * PAGE : page * PAGE]
-        if row < len(scene.images)
-    ]
-    sprites_name = scene.images.fingerprint
-    thumbnail_rows([Row(items)], key="map_gallery", sprites=sprites_name, width=76, on_click=scene.open)
+    st.markdown("#### By block")
+    block_bars(shares, others, lines, current, key="map_blocks", on_click=chosen)
+    why = scene.first_block()[1]
+    st.caption(pictures.literal(f"{words} {why}", 800))
 
 
 def _worth(scene: Scene) -> None:
@@ -315,26 +219,10 @@ def _worth(scene: Scene) -> None:
     cells.metric("Always the commonest", f"{common:.0%}", help="Saying the label that most images have.")
     others = {one: share for one, share in best.items() if one != "run"}
     rival = max(others, key=lambda one: others[one], default=None)
-    words = "How often the label that an image's 20 nearest neighbours vote for is its own. "
+    what = "image it was cut from" if isinstance(scene.images, imagesets.Crops) else "label"
+    words = f"How often the {what} that a picture's 20 nearest neighbours vote for is its own. "
     if rival is not None and others[rival] >= best["run"]:
         words += f"**Training has not helped here:** {TITLES[rival].lower()} does as well or better. "
     if counts.sum() < FEW:
         words += f"With {counts.sum()} labelled images, differences of some points are chance. "
     st.caption(words)
-
-
-def _explain(scene: Scene, projection: str) -> None:
-    """What the map means, which block is shown and why, and what its neighbours are worth."""
-    words = [WHAT_IT_SHOWS[projection], embeddings.first_block(scene.run, scene.images, "run")[1]]
-    shares = {one: share for one in embeddings.SOURCES if (share := _precision(scene, one)) is not None}
-    if shares:
-        said = ", ".join(f"{SOURCES[one].lower()} {share:.0%}" for one, share in shares.items())
-        words.append(f"Of the ten nearest neighbours this share has the image's own label: {said}.")
-    st.caption(pictures.literal(" ".join(word for word in words if word), 1200))
-
-
-def _precision(scene: Scene, source: Source) -> float | None:
-    scores = scene.scores(source)
-    best = max(scores, key=lambda block: scores[block]) if scores else None
-    one = scene.embedding(source, best) if best else None
-    return None if one is None else neighbors.precision_at_k(one.indices, scene.labels)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
-from sslviz import embeddings, jobs
-from sslviz.embeddings import Embedding
+from sslviz import embeddings, imagesets, jobs
+from sslviz.embeddings import Source
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
 from sslviz.jobs import Job
 from sslviz.runs import Run
 from sslviz.ui import frame, pictures, work
+
+Want = tuple[Run, Source, str | None]
+"""A run, a source and a block; None for the block to look at first."""
+LAYOUTS = {
+    "umap": "This is PCA; UMAP takes its place when it is ready",
+    "tsne": "This is PCA; t-SNE takes its place when it is ready",
+}
 
 
 def ready(run: Run, images: ImageSet) -> bool:
@@ -23,73 +31,87 @@ def ready(run: Run, images: ImageSet) -> bool:
         f"**Looking at {len(images):,} images through the network.** The map appears as soon as its features "
         "are there; this happens once for a run and a set."
     )
-    wait(run, images)
+    wait([run], images)
     return False
 
 
-def wait(run: Run, images: ImageSet) -> None:
-    """Follow the computation of all sources, which is started where it is not under way."""
-    _follow(_arguments(run, images), "Computing", _state(run, images))
+def wait(wanted: Sequence[Run], images: ImageSet) -> None:
+    """Follow the computation of all sources of these runs, which is started where it is not under way."""
+    _follow([(run, "run", None) for run in wanted], images, "umap", 2, "Computing")
 
 
-def follow_umap(run: Run, images: ImageSet, embedding: Embedding) -> None:
-    """Have UMAP computed, with a word on what is shown meanwhile."""
+def follow_layout(wants: Sequence[Want], images: ImageSet, projection: str, dims: int) -> None:
+    """Have layouts computed, with a word on what is shown meanwhile."""
     if len(images) < 10:
-        st.caption("With fewer than ten images UMAP shows what PCA shows.")
+        st.caption(f"With fewer than ten images {projection.upper()} shows what PCA shows.")
         return
-    arguments = _arguments(run, images)
-    whole = jobs.start("embed", arguments)
-    over = whole.status().state in work.OVER
-    if over:  # the first computation ends with UMAP of the block that is shown first
-        arguments |= {"source": embedding.source, "block": embedding.block}
-    _follow(arguments, "This is PCA; UMAP takes its place when it is ready", _state(run, images, embedding))
+    first = wants[0][0]
+    whole = jobs.start("embed", _arguments([(first, "run", None)], images, "umap", 2))
+    if whole.status().state not in work.OVER:
+        # The first computation ends with UMAP of the block that is shown first.
+        wants, projection, dims = [(first, "run", None)], "umap", 2
+    _follow(wants, images, projection, dims, LAYOUTS[projection])
 
 
-def _arguments(run: Run, images: ImageSet) -> dict[str, Any]:
-    # The fingerprint is there so that a set that has changed is another job.
-    return {
+def wait_for_film(run: Run, images: ImageSet, block: str | None) -> None:
+    """Follow the computation of the film of a block, which is started where it is not under way."""
+    arguments = {
         "workspace": str(frame.workspace()),
         "run": run.id,
         "set": images.name,
+        "crops": isinstance(images, imagesets.Crops),
+        "block": block,
         "fingerprint": images.fingerprint,
         "step": run.status().step,
     }
+    _start("film", arguments, "Computing", [(run, "run", block)], images)
 
 
-def _state(run: Run, images: ImageSet, embedding: Embedding | None = None) -> tuple[object, ...]:
-    """What is there now; the page is drawn again when it changes."""
-    umap = False
-    if embedding is not None:
-        found = embeddings.load(frame.workspace(), run.id, images.name, embedding.source, embedding.block)
-        umap = found is not None and found.umap is not None
-    return (*(bool(embeddings.blocks(run, images, source)) for source in embeddings.SOURCES), umap)
+def _arguments(wants: Sequence[Want], images: ImageSet, projection: str, dims: int) -> dict[str, Any]:
+    return {
+        "workspace": str(frame.workspace()),
+        "set": images.name,
+        "crops": isinstance(images, imagesets.Crops),
+        "wants": [[run.id, source, block] for run, source, block in wants],
+        "projection": projection,
+        "dims": dims,
+        # A set or a run that has changed is another job.
+        "fingerprint": images.fingerprint,
+        "steps": [run.status().step for run, _, _ in wants],
+    }
 
 
-def _follow(arguments: dict[str, Any], words: str, before: tuple[object, ...]) -> None:
-    job = jobs.start("embed", arguments)
+def _state(wants: Sequence[Want], images: ImageSet) -> list[str]:
+    """Changes with whatever is computed of what is wanted, and of what it is compared with."""
+    return [
+        embeddings.stamp(run, images, source)
+        for run in {run.id: run for run, _, _ in wants}.values()
+        for source in embeddings.SOURCES
+    ]
+
+
+def _follow(wants: Sequence[Want], images: ImageSet, projection: str, dims: int, words: str) -> None:
+    _start("embed", _arguments(wants, images, projection, dims), words, wants, images)
+
+
+def _start(kind: str, arguments: dict[str, Any], words: str, wants: Sequence[Want], images: ImageSet) -> None:
+    job = jobs.start(kind, arguments)
     status = job.status()
     if status.state in ("failed", "cancelled"):
         frame.problem(UserError(status.error or "The computation stopped.", status.hint))
         if st.button("Try again", icon=":material/refresh:", key=f"again_{job.id}"):
-            jobs.start("embed", arguments, again=True)
+            jobs.start(kind, arguments, again=True)
             st.rerun()
         return
     if status.state == "done":  # and yet something is missing: the cache was cleared
-        job = jobs.start("embed", arguments, again=True)
-    _poll(job, words, arguments, before)
+        job = jobs.start(kind, arguments, again=True)
+    _poll(job, words, wants, images, _state(wants, images))
 
 
 @st.fragment(run_every=1.0)
-def _poll(job: Job, words: str, arguments: dict[str, Any], before: tuple[object, ...]) -> None:
+def _poll(job: Job, words: str, wants: Sequence[Want], images: ImageSet, before: list[str]) -> None:
     status = job.status()
-    if status.state in work.OVER:
-        st.rerun()
-    from sslviz import imagesets, runs
-
-    run = runs.open_run(frame.workspace(), arguments["run"])
-    images = imagesets.open_set(frame.workspace(), arguments["set"])
-    now = tuple(bool(embeddings.blocks(run, images, source)) for source in embeddings.SOURCES)
-    if now != before[: len(now)]:
+    if status.state in work.OVER or _state(wants, images) != before:
         st.rerun()
     share = status.done / status.total if status.total else 0.0
     said = f"{words}: {status.message}" if status.message else f"{words}…"

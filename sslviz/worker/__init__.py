@@ -57,14 +57,14 @@ def work_job(job: jobs.Job) -> None:
 
 
 def _outcome(job: jobs.Job) -> dict[str, Any]:
-    told = 0.0
+    told, said = 0.0, ""
 
     def report(done: int, total: int, message: str = "") -> None:
-        nonlocal told
+        nonlocal told, said
         now = time.monotonic()
-        if now - told < PROGRESS_SECONDS and done != total:
+        if now - told < PROGRESS_SECONDS and done != total and message == said:
             return
-        told = now
+        told, said = now, message
         if job.cancel_flag.exists():
             raise Cancelled
         job.set_status(done=done, total=total, message=message)
@@ -142,18 +142,31 @@ def _download(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str,
 
 
 def _embed(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
-    """`workspace`, `run`, `set`; `source` and `block` say of what UMAP is wanted."""
+    """`workspace`, `set`, and `wants`: for each a run, a source and a block, whose layout by `projection` in
+    `dims` dimensions is wanted; see `embeddings.compute`."""
     from sslviz import embeddings
 
-    wanted = {key: arguments[key] for key in ("source", "block") if key in arguments}
-    embeddings.compute(
-        Path(arguments["workspace"]), arguments["run"], arguments["set"], report=report, **wanted
-    )
-    return {"run": arguments["run"], "set": arguments["set"]}
+    wants = arguments["wants"]
+    for place, (run, source, block) in enumerate(wants):
+
+        def part(done: int, total: int, message: str = "", place: int = place) -> None:
+            share = round(1000 * done / max(1, total))
+            report(1000 * place + share, 1000 * len(wants), message)
+
+        embeddings.compute(
+            Path(arguments["workspace"]),
+            run,
+            arguments["set"],
+            report=part,
+            source=source,
+            block=block,
+            **{key: arguments[key] for key in ("crops", "projection", "dims") if key in arguments},
+        )
+    return {"set": arguments["set"]}
 
 
 def _film(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
-    """`workspace`, `run`, `set`; `block` says of what, where not of the one that the map shows first."""
+    """`workspace`, `run`, `set`; `crops`, and `block` where not that which the map shows first."""
     from sslviz import film
 
     film.compute(
@@ -161,6 +174,7 @@ def _film(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any
         arguments["run"],
         arguments["set"],
         report,
+        crops=bool(arguments.get("crops")),
         block=arguments.get("block"),
     )
     return {"run": arguments["run"], "set": arguments["set"]}

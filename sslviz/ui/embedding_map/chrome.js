@@ -9,14 +9,17 @@ const ICONS = {
   out: "M5 12h14",
   fit: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5",
   save: "M12 4v11M7 11l5 5 5-5M5 20h14",
+  pictures: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M9 9h.01",
 };
 
-function drawTools(bar, press) {
+function drawTools(bar, press, resize) {
   const tools = [
     ["pan", "Move: drag to pan, scroll to zoom"],
     ["lasso", "Lasso: draw around images to choose them"],
     ["select", "Box: drag a rectangle to choose images"],
     null,
+    ["pictures", "Draw the pictures in place of the points"],
+    "size",
     ["in", "Zoom in"],
     ["out", "Zoom out"],
     ["fit", "Show all"],
@@ -25,6 +28,14 @@ function drawTools(bar, press) {
   for (const tool of tools) {
     if (!tool) {
       bar.append(document.createElement("i"));
+      continue;
+    }
+    if (tool === "size") {
+      const size = document.createElement("input");
+      Object.assign(size, { type: "range", min: 16, max: 112, step: 4, hidden: true, title: "Size of the pictures" });
+      size.setAttribute("aria-label", "Size of the pictures");
+      size.oninput = () => resize(+size.value);
+      bar.append(size);
       continue;
     }
     const [name, title] = tool;
@@ -49,6 +60,32 @@ function markMode(bar, mode) {
   for (const name of ["pan", "lasso", "select"]) {
     bar.querySelector(`[data-tool="${name}"]`).setAttribute("aria-pressed", String(name === mode));
   }
+}
+
+function markPictures(bar, size) {
+  bar.querySelector('[data-tool="pictures"]').setAttribute("aria-pressed", String(size > 0));
+  const slider = bar.querySelector("input");
+  slider.hidden = !size;
+  if (size) slider.value = size;
+}
+
+// The map as a PNG, with the pictures that stand for points.
+async function savePicture(map) {
+  const { clientWidth: width, clientHeight: height } = map.frame;
+  const layout = { ...layoutOf(map), paper_bgcolor: themeOf(map.root).ground };
+  const source = await Plotly.toImage({ data: tracesOf(map), layout }, { format: "png", width, height, scale: 2 });
+  const image = new Image();
+  image.src = source;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [2 * width, 2 * height];
+  const context = canvas.getContext("2d");
+  context.drawImage(image, 0, 0);
+  if (map.pictures.size) context.drawImage(map.pictures.canvas, 0, 0, 2 * width, 2 * height);
+  const link = document.createElement("a");
+  link.download = "sslviz-map.png";
+  link.href = canvas.toDataURL("image/png");
+  link.click();
 }
 
 // A button for each group: a click hides or shows it, a click with Shift, or a double click, shows it alone.
@@ -96,21 +133,4 @@ function placeCard(card, frame, x, y) {
   const above = y - height - 16;
   const top = above >= 6 ? above : Math.min(y + 16, frame.clientHeight - height - 6);
   card.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
-}
-
-// The nearest shown point in the direction of an arrow key, within 45° of it; off-axis distance counts double.
-function inDirection(points, shown, from, key) {
-  const [dx, dy] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[key];
-  let best = -1;
-  let least = Infinity;
-  for (const i of shown) {
-    const x = points.x[i] - points.x[from];
-    const y = points.y[i] - points.y[from];
-    const along = x * dx + y * dy;
-    const across = Math.abs(x * dy) + Math.abs(y * dx);
-    if (along <= 0 || across > along) continue;
-    const cost = along + 2 * across;
-    if (cost < least) [least, best] = [cost, i];
-  }
-  return best;
 }

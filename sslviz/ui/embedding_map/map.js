@@ -1,55 +1,69 @@
-// The embedding map: plotly.js draws the points; hovering never asks the server.
-// A point is known by its id, which travels as `customdata`; an index into what is shown changes with every filter.
+// The embedding map: plotly.js draws the points; hovering never asks the server. Several maps on a page that show the same
+// pictures share one pointer and one selection.
 
 const DWELL = 125; // ms the pointer rests before the first card
 const GRACE = 260; // ms the card waits for the next point
-const LONE = "#8a8f94"; // of points without a group
+const LOOK = 700; // ms after which a zoom that has come to rest is told
+const PICTURE = 40; // px of a thumbnail drawn in place of a point, at first
 
 class EmbeddingMap {
   constructor(root) {
     const find = (name) => root.querySelector(`.em-${name}`);
     this.root = root.querySelector(".em");
-    [this.frame, this.plot, this.ring, this.card, this.thumb, this.legend, this.tools, this.pill, this.said] = [
-      "frame", "plot", "ring", "card", "thumb", "legend", "tools", "chosen", "said",
+    [this.frame, this.plot, this.ring, this.card, this.thumb, this.legend, this.tools, this.pill, this.said, this.mine] = [
+      "frame", "plot", "ring", "card", "thumb", "legend", "tools", "chosen", "said", "guest",
     ].map(find);
     this.words = [find("name"), find("label")];
     this.hidden = new Set();
     this.chosen = new Set();
     this.mode = "pan";
-    this.ranges = null;
+    this.zoom = null;
     this.revision = 0;
-    drawTools(this.tools, (name) => this.use(name));
+    this.pictures = new Pictures(this, find("pictures"));
+    this.film = new Film(this, find("film"));
+    drawTools(this.tools, (name) => this.use(name), (size) => this.picture(size, true));
     markMode(this.tools, this.mode);
     this.pill.querySelector("button").onclick = () => this.choose([], true);
     this.plot.onkeydown = (event) => this.key(event);
     this.plot.onblur = () => this.leave(0);
     this.frame.onpointerleave = () => this.leave(0);
-    this.size = new ResizeObserver(() => this.ready && Plotly.Plots.resize(this.plot));
+    this.size = new ResizeObserver(() => this.resized());
     this.size.observe(this.frame);
-    this.onSprites = (event) => event.detail === this.points?.sprites && this.at != null && this.paint(this.at);
-    this.onPoint = (event) => this.point(event.detail);
-    globalThis.addEventListener("sslviz-sprites", this.onSprites);
-    globalThis.addEventListener("sslviz-point", this.onPoint);
+    this.hears = {
+      "sslviz-sprites": (event) => this.arrived(event.detail),
+      "sslviz-point": (event) => this.point(event.detail),
+      "sslviz-chosen": (event) => this.heed(event.detail),
+    };
+    for (const [name, hear] of Object.entries(this.hears)) globalThis.addEventListener(name, hear);
   }
 
   destroy() {
     this.size.disconnect();
-    globalThis.removeEventListener("sslviz-sprites", this.onSprites);
-    globalThis.removeEventListener("sslviz-point", this.onPoint);
+    for (const [name, hear] of Object.entries(this.hears)) globalThis.removeEventListener(name, hear);
     globalThis.removeEventListener("sslviz-plotly", this.onPlotly);
     clearTimeout(this.wait);
+    clearTimeout(this.rest);
+    this.film.playing = false;
     if (this.ready) Plotly.purge(this.plot);
   }
 
   update(data) {
     this.frame.style.setProperty("--em-height", `${data.height}px`);
+    const first = !this.points;
     if (data.points.version !== this.points?.version) this.take(data.points);
+    if (first) {
+      this.zoom = data.zoom ?? null;
+      this.picture(data.pictures ?? 0, false);
+      this.told = JSON.stringify({ zoom: this.zoom, pictures: this.pictures.size });
+    }
     if (data.selected !== this.selected) {
       this.selected = data.selected;
       this.chosen = new Set(decode(data.selected, Int32Array));
     }
     this.current = data.current;
-    this.lines = data.lines;
+    this.guest = data.guest;
+    this.mine.hidden = !data.guest;
+    if (data.guest) this.mine.style.backgroundImage = `url("${data.guest.uri}")`;
     const label = `${data.label} Arrow keys move from point to point, Enter opens one, plus and minus zoom.`;
     this.plot.setAttribute("aria-label", label);
     this.draw();
@@ -60,98 +74,26 @@ class EmbeddingMap {
     const view = this.points?.view;
     const names = sent.groups.map((group) => group.name).join("\n");
     if (names !== this.points?.groups.map((group) => group.name).join("\n")) this.hidden.clear();
-    const xy = decode(sent.xy, Float32Array);
-    const count = xy.length / 2;
-    this.points = {
-      ...sent, count, x: xy.subarray(0, count), y: xy.subarray(count),
-      ids: decode(sent.ids, Int32Array), tiles: decode(sent.tiles, Int32Array), group: decode(sent.group, Int32Array),
-    };
-    this.rows = new Map();
-    this.points.ids.forEach((id, row) => this.rows.set(id, row));
-    if (sent.view !== view) this.ranges = null;
+    this.points = unpack(sent);
+    if (sent.view !== view) this.zoom = null;
+    if (sent.view !== view && view !== undefined) this.rested();
+    this.tools.dataset.dims = sent.dims;
     this.leave(0);
+    this.film.take(this.points);
   }
 
   filter() {
     const { count, group } = this.points;
     const shown = [];
-    for (let i = 0; i < count; i++) if (!this.hidden.has(group[i])) shown.push(i);
+    for (let row = 0; row < count; row++) if (!this.hidden.has(group[row])) shown.push(row);
     this.shown = shown;
-  }
-
-  theme() {
-    const style = getComputedStyle(this.root);
-    const take = (name, other) => style.getPropertyValue(name).trim() || other;
-    return {
-      ground: take("--st-background-color", "#fff"),
-      text: take("--st-text-color", "#222"),
-      accent: take("--st-primary-color", "#0e6f73"),
-    };
-  }
-
-  traces() {
-    const { points, shown } = this;
-    const theme = this.theme();
-    const many = points.count;
-    // A thin line of the text's colour: some colours of groups are near the ground's, on light or on dark.
-    const outline = /^#[0-9a-f]{6}$/i.test(theme.text) ? `${theme.text}${many <= 700 ? "80" : "59"}` : theme.text;
-    const wide = many <= 150 ? 12 : many <= 700 ? 10 : many <= 2500 ? 7.5 : many <= 8000 ? 5.5 : 4;
-    const size = wide * (this.frame.clientWidth < 500 ? 0.75 : 1);
-    const color = (i) => points.groups[points.group[i]]?.color ?? (points.groups.length ? LONE : theme.accent);
-    const symbol = (i) => points.groups[points.group[i]]?.symbol ?? "circle";
-    const plain = points.groups.every((group) => group.symbol === "circle");
-    const dots = {
-      type: "scattergl", mode: "markers", hoverinfo: "none",
-      x: shown.map((i) => points.x[i]), y: shown.map((i) => points.y[i]),
-      customdata: shown.map((i) => points.ids[i]),
-      marker: {
-        size, color: shown.map(color), symbol: plain ? "circle" : shown.map(symbol), opacity: many > 8000 ? 0.75 : 0.9,
-        line: { width: many <= 2500 ? 1 : 0, color: outline },
-      },
-      selected: { marker: { opacity: 1 } },
-      unselected: { marker: { opacity: 0.12 } },
-      selectedpoints: null,
-    };
-    if (this.chosen.size) {
-      dots.selectedpoints = [];
-      shown.forEach((i, place) => this.chosen.has(points.ids[i]) && dots.selectedpoints.push(place));
-    }
-    return [dots, ...this.links(theme, size)];
-  }
-
-  // Lines from the current point to its neighbours, and rings around them all.
-  links(theme, size) {
-    const { x, y } = this.points;
-    const from = this.rows.get(this.current);
-    const near = from === undefined ? [] : this.lines.map((id) => this.rows.get(id)).filter((i) => i !== undefined);
-    const line = {
-      type: "scattergl", mode: "lines", hoverinfo: "skip", opacity: 0.6, line: { width: 1.6, color: theme.text },
-      x: near.flatMap((i) => [x[from], x[i], null]), y: near.flatMap((i) => [y[from], y[i], null]),
-    };
-    const rings = (rows, extra, width) => ({
-      type: "scattergl", mode: "markers", hoverinfo: "skip", x: rows.map((i) => x[i]), y: rows.map((i) => y[i]),
-      marker: { size: size + extra, symbol: "circle-open", color: theme.text, line: { width } },
-    });
-    return [line, rings(near, 5, 1.6), rings(from === undefined ? [] : [from], 10, 3)];
-  }
-
-  layout() {
-    const axis = (name) => ({
-      visible: false, fixedrange: false,
-      ...(this.ranges ? { range: [...this.ranges[name]], autorange: false } : { autorange: true }),
-    });
-    return {
-      autosize: true, margin: { l: 16, r: 16, t: 52, b: 20 }, showlegend: false, hovermode: "closest",
-      hoverdistance: 16, dragmode: this.mode, uirevision: this.points.view, selectionrevision: this.revision++,
-      selections: [], paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      xaxis: axis("x"), yaxis: { ...axis("y"), scaleanchor: "x", scaleratio: 1 },
-      newselection: { line: { color: this.theme().text, width: 1.5, dash: "dot" } },
-    };
   }
 
   // One drawing at a time; what changes meanwhile is drawn after it.
   async draw() {
+    if (!this.ready && !this.drawing) await this.sketch();
     if (!globalThis.Plotly) {
+      wantPlotly();
       this.onPlotly ??= () => this.draw();
       globalThis.addEventListener("sslviz-plotly", this.onPlotly, { once: true });
       return;
@@ -165,14 +107,25 @@ class EmbeddingMap {
       this.again = false;
       this.filter();
       this.chrome();
-      const config = { displayModeBar: false, scrollZoom: true, doubleClick: false, responsive: false };
-      await Plotly.react(this.plot, this.traces(), this.layout(), config);
+      // Without handles: a lasso that begins at the rim is a lasso, and not the stretching of an axis.
+      const config = { displayModeBar: false, scrollZoom: true, doubleClick: false, responsive: false,
+        showAxisDragHandles: false };
+      await Plotly.react(this.plot, tracesOf(this), layoutOf(this), config);
     } while (this.again);
     this.drawing = false;
     if (!this.ready) this.listen();
     this.ready = true;
+    this.follow();
     this.root.dataset.state = "ready";
     this.root.dataset.version = this.points.version;
+  }
+
+  // Plotly takes a second for the first drawing, and longer where it is still to be read.
+  sketch() {
+    this.filter();
+    this.chrome();
+    if (sketch(this, this.pictures.canvas)) this.root.dataset.state = "sketched";
+    return new Promise((shown) => requestAnimationFrame(() => setTimeout(shown)));
   }
 
   chrome() {
@@ -182,16 +135,34 @@ class EmbeddingMap {
     this.pill.firstElementChild.textContent = text;
   }
 
+  // Everything stays in view, unless somebody has looked closer.
+  async resized() {
+    if (!this.ready) return void (this.points && this.draw());
+    await Plotly.Plots.resize(this.plot);
+    if (this.points.dims === 2 && !this.zoom) {
+      const [x0, x1, y0, y1] = fitted(this);
+      await Plotly.relayout(this.plot, { "xaxis.range": [x0, x1], "yaxis.range": [y0, y1] });
+    }
+    this.follow();
+  }
+
+  // What stands over the plot goes where the plot has gone.
+  follow() {
+    this.pictures.later();
+    if (this.at != null) this.place(this.at);
+    if (!this.guest) return;
+    const { x, y, z } = this.points;
+    const at = [this.guest.place[0], this.guest.place[1], this.guest.place[2] ?? 0];
+    const lone = { ...this.points, x: [at[0]], y: [at[1]], z: z && [at[2]] };
+    const spot = x && y && spotOf(this.plot, lone, 0);
+    if (spot) this.mine.style.transform = `translate(${spot[0]}px, ${spot[1]}px)`;
+  }
+
   listen() {
-    this.plot.on("plotly_hover", (event) => {
-      const hit = event.points.find((point) => point.curveNumber === 0);
-      if (hit) this.enter(this.rows.get(hit.customdata));
-    });
+    const of = (event) => event.points.find((point) => point.curveNumber === 0);
+    this.plot.on("plotly_hover", (event) => of(event) && this.enter(this.points.rows.get(of(event).customdata)));
     this.plot.on("plotly_unhover", () => this.leave(GRACE));
-    this.plot.on("plotly_click", (event) => {
-      const hit = event.points.find((point) => point.curveNumber === 0);
-      if (hit) this.open(hit.customdata);
-    });
+    this.plot.on("plotly_click", (event) => of(event) && this.open(of(event).customdata));
     this.plot.on("plotly_selected", (event) => {
       // Drawing takes the outline away, which plotly reports as an empty selection of its own.
       if (!event || (this.drawing && !event.points.length)) return;
@@ -199,24 +170,57 @@ class EmbeddingMap {
       setTimeout(() => this.choose(ids, true));
     });
     this.plot.on("plotly_doubleclick", () => (this.mode === "pan" ? this.use("fit") : this.choose([], true)));
-    this.plot.on("plotly_relayouting", () => this.leave(0));
-    this.plot.on("plotly_relayout", () => {
-      const { xaxis, yaxis } = this.plot._fullLayout;
-      this.ranges = xaxis.autorange ? null : { x: [...xaxis.range], y: [...yaxis.range] };
-      if (this.at != null) this.place(this.at);
+    this.plot.on("plotly_relayouting", () => {
+      this.leave(0);
+      this.pictures.later();
     });
+    this.plot.on("plotly_relayout", () => this.looked());
+  }
+
+  // The zoom, or the eye, has moved: it is kept, and told once it has come to rest.
+  looked() {
+    const { xaxis, yaxis, scene } = this.plot._fullLayout;
+    if (this.points.dims === 3) {
+      const { x, y, z } = scene._scene.getCamera().eye;
+      this.zoom = [x, y, z];
+    } else {
+      const ranges = [...xaxis.range, ...yaxis.range];
+      const all = fitted(this);
+      this.zoom = ranges.every((value, place) => Math.abs(value - all[place]) < 1e-6) ? null : ranges;
+    }
+    this.follow();
+    this.rested();
+  }
+
+  rested() {
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => {
+      const look = { zoom: this.zoom, pictures: this.pictures.size };
+      const text = JSON.stringify(look);
+      if (text !== this.told) this.send("looked", look);
+      this.told = text;
+    }, LOOK);
   }
 
   choose(ids, tell) {
     this.chosen = new Set(ids);
-    if (tell) this.send("selected", [...this.chosen]);
+    if (tell) {
+      this.send("selected", [...this.chosen]);
+      const detail = { sprites: this.points.sprites, ids, from: this };
+      globalThis.dispatchEvent(new CustomEvent("sslviz-chosen", { detail }));
+    }
     this.said.textContent = `${ids.length} images chosen.`;
     this.draw();
   }
 
+  heed(detail) {
+    if (detail.from !== this && detail.sprites === this.points?.sprites) this.choose(detail.ids, false);
+  }
+
   open(id) {
     this.current = id;
-    this.lines = [];
+    this.guest = null;
+    this.mine.hidden = true;
     this.send("clicked", id);
     this.draw();
   }
@@ -236,17 +240,29 @@ class EmbeddingMap {
       markMode(this.tools, name);
       Plotly.relayout(this.plot, { dragmode: name });
     } else if (name === "fit") {
-      this.ranges = null;
-      Plotly.relayout(this.plot, { "xaxis.autorange": true, "yaxis.autorange": true });
-    } else if (name === "save") {
-      const layout = { ...this.layout(), paper_bgcolor: this.theme().ground };
-      const size = { width: this.frame.clientWidth, height: this.frame.clientHeight, scale: 2 };
-      Plotly.downloadImage({ data: this.traces(), layout }, { format: "png", filename: "sslviz-map", ...size });
-    } else this.view(name === "in" ? 1 / 1.5 : 1.5);
+      this.zoom = null;
+      this.plot.layout.uirevision = null; // or plotly would keep where one was
+      this.draw().then(() => this.rested());
+    } else if (name === "pictures") this.picture(this.pictures.size ? 0 : PICTURE, true);
+    else if (name === "save") savePicture(this);
+    else this.view(name === "in" ? 1 / 1.5 : 1.5);
+  }
+
+  picture(size, tell) {
+    this.pictures.size = size;
+    markPictures(this.tools, size);
+    if (tell) {
+      this.draw();
+      this.rested();
+    }
   }
 
   // Zoom by a factor, around a point where one is given.
   view(factor, row) {
+    if (this.points.dims === 3) {
+      const { x, y, z } = this.plot._fullLayout.scene._scene.getCamera().eye;
+      return Plotly.relayout(this.plot, { "scene.camera.eye": { x: x * factor, y: y * factor, z: z * factor } });
+    }
     const { xaxis, yaxis } = this.plot._fullLayout;
     const range = ({ range: [low, high] }, at) => {
       const middle = at ?? (low + high) / 2;
@@ -258,11 +274,12 @@ class EmbeddingMap {
 
   // The pointer, or the keyboard, is on a point.
   enter(row) {
-    if (row === undefined) return;
+    if (row === undefined || this.film.playing) return;
     clearTimeout(this.wait);
     this.at = row;
     this.place(row);
     this.ring.dataset.shown = "";
+    this.share(this.points.ids[row]);
     const show = () => {
       this.paint(row);
       this.card.dataset.shown = "";
@@ -275,43 +292,55 @@ class EmbeddingMap {
   leave(after) {
     clearTimeout(this.wait);
     this.wait = setTimeout(() => {
+      if (this.at != null && !this.pointed) this.share(null);
       this.at = null;
+      this.pointed = false;
       delete this.card.dataset.shown;
       delete this.ring.dataset.shown;
     }, after);
   }
 
+  share(id) {
+    const detail = { sprites: this.points.sprites, id, from: this };
+    globalThis.dispatchEvent(new CustomEvent("sslviz-point", { detail }));
+  }
+
   paint(row) {
     const { points } = this;
     this.card.dataset.id = points.ids[row];
-    const width = points.count && this.frame.clientWidth < 500 ? 84 : 116;
+    const width = this.frame.clientWidth < 500 ? 84 : 116;
     this.card.style.setProperty("--em-card", `${width + 14}px`);
     paintThumb(this.thumb, points.sprites, points.tiles[row], width);
     this.words[0].textContent = points.names[row];
-    this.words[1].textContent = points.groups[points.group[row]]?.name ?? "";
-  }
-
-  spot(row) {
-    const { xaxis, yaxis } = this.plot._fullLayout;
-    return [xaxis._offset + xaxis.l2p(this.points.x[row]), yaxis._offset + yaxis.l2p(this.points.y[row])];
+    this.words[1].textContent = [...new Set([labelName(points, row), groupName(points, row)])].filter(Boolean).join(" · ");
   }
 
   place(row) {
-    const [x, y] = this.spot(row);
+    const spot = spotOf(this.plot, this.points, row);
+    if (!spot) return;
+    const [x, y] = spot;
     this.ring.style.left = `${x}px`;
     this.ring.style.top = `${y}px`;
     placeCard(this.card, this.frame, x, y);
   }
 
-  // A gallery elsewhere on the page points at an image.
+  // A gallery, or another map, points at an image.
   point(detail) {
-    if (!this.ready || !this.points || detail.sprites !== this.points.sprites) return;
-    const row = detail.id == null ? undefined : this.rows.get(detail.id);
+    if (detail.from === this || !this.ready || detail.sprites !== this.points?.sprites) return;
+    const row = detail.id == null ? undefined : this.points.rows.get(detail.id);
     if (row === undefined) return this.leave(0);
     clearTimeout(this.wait);
     this.at = row;
+    this.pointed = true;
     this.place(row);
+    delete this.card.dataset.shown;
     this.ring.dataset.shown = "";
+  }
+
+  arrived(sprites) {
+    if (sprites !== this.points?.sprites) return;
+    if (this.at != null) this.paint(this.at);
+    this.pictures.later();
   }
 
   key(event) {
@@ -326,30 +355,21 @@ class EmbeddingMap {
   }
 
   async step(key) {
-    const from = this.at ?? this.rows.get(this.current) ?? this.middle();
-    const to = this.at == null && this.current == null ? from : inDirection(this.points, this.shown, from, key);
+    const { clientWidth: width, clientHeight: height } = this.frame;
+    const known = this.at ?? this.points.rows.get(this.current);
+    const from = known ?? inTheMiddle(this.plot, this.points, this.shown, width, height);
+    const to = known === undefined ? from : inDirection(this.plot, this.points, this.shown, from, key);
     if (to === undefined || to < 0) return;
-    const [x, y] = this.spot(to);
-    const inside = x > 0 && y > 0 && x < this.frame.clientWidth && y < this.frame.clientHeight;
-    if (!inside) await this.view(1, to);
+    const [x, y] = spotOf(this.plot, this.points, to) ?? [-1, -1];
+    if (this.points.dims === 2 && !(x > 0 && y > 0 && x < width && y < height)) await this.view(1, to);
     this.enter(to);
-    this.said.textContent = `${this.points.names[to]} ${this.points.groups[this.points.group[to]]?.name ?? ""}`;
-  }
-
-  middle() {
-    const [x, y] = [this.frame.clientWidth / 2, this.frame.clientHeight / 2];
-    let [best, least] = [undefined, Infinity];
-    for (const i of this.shown) {
-      const [px, py] = this.spot(i);
-      const distance = (px - x) ** 2 + (py - y) ** 2;
-      if (distance < least) [least, best] = [distance, i];
-    }
-    return best;
+    this.said.textContent = `${this.points.names[to]} ${labelName(this.points, to)}`;
   }
 }
 
-function decode(text, Kind) {
-  return new Kind(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+function wantPlotly() {
+  globalThis.sslvizPlotlyWanted = true;
+  globalThis.dispatchEvent(new Event("sslviz-plotly-wanted"));
 }
 
 const maps = new WeakMap();

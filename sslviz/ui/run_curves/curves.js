@@ -172,6 +172,8 @@ class RunCurves {
     if (!globalThis.Plotly) {
       this.onPlotly ??= () => this.draw();
       globalThis.addEventListener("sslviz-plotly", this.onPlotly, { once: true });
+      globalThis.sslvizPlotlyWanted = true;
+      globalThis.dispatchEvent(new Event("sslviz-plotly-wanted"));
       return;
     }
     if (this.drawing) {

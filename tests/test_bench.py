@@ -14,7 +14,7 @@ from PIL import Image
 from small_runs import make_set
 
 from sslviz import neighbors, settings
-from sslviz.bench import customary, intake, looking, training
+from sslviz.bench import browsing, customary, intake, looking, training
 from sslviz.cli.bench import _copied, told
 from sslviz.plan import Plan
 from sslviz.tasks import TASKS, make_task
@@ -192,3 +192,23 @@ def test_a_page_is_drawn_again() -> None:
     found = repaint.measure(make_set(count=5, side=64), app_script())
     assert found["bound"] < found["seconds"] < 30
     json.dumps(found)
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.usefixtures("chromium")
+def test_the_page_is_timed_in_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browsing, "IMAGES", 50)
+    monkeypatch.setattr(browsing, "LASSOED", 60)
+    monkeypatch.setattr(browsing, "_quiet", lambda: None)
+    found = browsing.measure(settings.workspace())
+    assert set(found) == set(browsing.PROMISED)
+    for name, one in found.items():
+        assert 0 < one["seconds"] < 60
+        assert one["bound"] == browsing.PROMISED[name]
+        assert name in told(found)
+
+
+def test_without_a_browser_there_is_nothing_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browsing.shutil, "which", lambda name: None)
+    assert browsing.measure(settings.workspace()) == {}

@@ -9,7 +9,7 @@ from typing import Any
 
 from sslviz.imagesets import ImageSet
 
-PARTS = ("train", "ingest", "first_metric", "looking", "repaint")
+PARTS = ("train", "ingest", "first_metric", "looking", "repaint", "map")
 
 Report = Callable[[int, int, str], None]
 
@@ -43,6 +43,10 @@ def measure(
             found |= {"first_metric_seconds": figures["seconds"], "first_metric": figures}
         elif part == "looking":
             found |= looking.measure()
+        elif part == "map":
+            from sslviz.bench import browsing
+
+            found |= browsing.measure(workspace)
         else:
             found["repaint"] = repaint.measure(images, script)
     report(len(parts), len(parts), "")

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 TIMED = (
     "first_metric", "knn", "knn_many", "pca", "umap", "umap_many", "tsne", "trustworthiness", "repaint",
+    "map_cold", "map", "map_hover", "map_lasso", "map_blocked",
 )  # fmt: skip
 """What has seconds beside a bound, in the order in which it is told."""
 
-ALL = "train,ingest,first_metric,looking,repaint"
+ALL = "train,ingest,first_metric,looking,repaint,map"
 MOST = 2_000
 """Pictures that are measured on: enough for every part."""
 

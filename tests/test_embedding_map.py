@@ -357,6 +357,7 @@ def test_pictures_stand_for_points_and_are_told(browser: Browser, address: str) 
     driven.finish(address)
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_volume_knows_where_its_points_are(browser: Browser, address: str) -> None:
     driven = Driven(browser.new_page(viewport={"width": 1100, "height": 800}), f"{address}/?what=volume")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sslviz import imagesets, neighbors, runs
 from sslviz.embeddings import stored
 from sslviz.embeddings.computing import PIXELS, compute
-from sslviz.embeddings.stored import PROJECTIONS, SOURCES, Embedding, Source
+from sslviz.embeddings.stored import SOURCES, Embedding, Source
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PIXELS",
-    "PROJECTIONS",
     "SOURCES",
     "Embedding",
     "Source",

@@ -9,11 +9,11 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from sslviz import embeddings, neighbors, runs
+from sslviz import embeddings, neighbors
 from sslviz.embeddings import Embedding, Source, queries
 from sslviz.embeddings.queries import Found, Query
 from sslviz.runs import Run
-from sslviz.ui import cropper, embedding_work, frame, pictures, words
+from sslviz.ui import cropper, embedding_run, embedding_work, pictures, words
 from sslviz.ui.embedding_map import Row, thumbnail_rows
 from sslviz.ui.embedding_scene import TITLES, Scene
 
@@ -139,11 +139,7 @@ def _agreement(near: frozenset[int], before: list[tuple[str, frozenset[int]]]) -
 
 def _others(scene: Scene) -> list[Run]:
     """Runs whose neighbours are shown as well: those in the address; they are computed where they are not."""
-    usable = {
-        run.id: run
-        for run in runs.listing(frame.workspace())
-        if run.id != scene.run.id and not run.damage and next(run.checkpoints(), None) is not None
-    }
+    usable = embedding_run.others(scene.run)
     asked = [one for one in st.query_params.get("with", "").split(",") if one in usable][:MOST]
     if not usable:
         return []

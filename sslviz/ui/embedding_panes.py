@@ -9,12 +9,13 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
-from sslviz import project, runs
+from sslviz import project
 from sslviz.embeddings import Embedding, Source, columns
 from sslviz.runs import Run
 from sslviz.ui import (
     embedding_neighbors,
     embedding_points,
+    embedding_run,
     embedding_work,
     frame,
     pictures,
@@ -23,7 +24,6 @@ from sslviz.ui import (
 from sslviz.ui.embedding_map import MapData, MapEvent, Row, embedding_map, thumbnail_rows
 from sslviz.ui.embedding_scene import SOURCES, Scene
 
-PROJECTIONS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
 COUNTS = {"2": "Two", "3": "Three", "4": "Four"}
 BEGIN: tuple[Source, ...] = ("run", "untrained", "pixels", "run")
 BEST = ""
@@ -47,15 +47,11 @@ class Pane:
 def compare(scene: Scene) -> None:
     """The panes that the address names, by default the run, the untrained network and raw pixels."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        projection = frame.choice("projection", "Projection", PROJECTIONS, "umap")
+        projection = frame.choice("projection", "Projection", embedding_points.PROJECTIONS, "umap")
         count = int(frame.choice("count", "Panes", COUNTS, "3"))
         colour = embedding_points.colour(scene)
         mark = st.toggle("Mark what changed most", value=True, key="panes_mark", persist_state="session")
-    others = {
-        run.id: run
-        for run in runs.listing(frame.workspace())
-        if run.id != scene.run.id and not run.damage and next(run.checkpoints(), None) is not None
-    }
+    others = embedding_run.others(scene.run)
     panes = _panes(scene, others, count)
     rows = [
         st.columns(2 if count in (2, 4) else count, gap="small")

@@ -11,6 +11,7 @@ from sslviz.embeddings.columns import Column
 from sslviz.ui.embedding_map import Frames, MapData, Row, thumbnail_rows
 from sslviz.ui.embedding_scene import Scene
 
+PROJECTIONS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
 LINES = 10
 """Neighbours that a chosen point is joined to."""
 PAGE = 48

@@ -19,7 +19,7 @@ def choose(found: Sequence[Run]) -> Run | None:
     """
     title, beside = st.columns([2, 3], vertical_alignment="bottom")
     title.title("Embeddings")
-    usable = {run.id: run for run in found if _has_weights(run)}
+    usable = with_weights(found)
     asked = st.query_params.get("run")
     if usable:
         st.session_state["map_run"] = asked if asked in usable else None if asked else next(iter(usable))
@@ -54,8 +54,14 @@ def _unusable(asked: str) -> UserError:
     return UserError(f"Run {run.id} has no weights yet.", "Wait until it has trained for some seconds.")
 
 
-def _has_weights(run: Run) -> bool:
-    return not run.damage and next(run.checkpoints(), None) is not None
+def with_weights(found: Sequence[Run]) -> dict[str, Run]:
+    """By id, in their order, the runs that there is something to look at of."""
+    return {run.id: run for run in found if not run.damage and next(run.checkpoints(), None) is not None}
+
+
+def others(run: Run) -> dict[str, Run]:
+    """The same of all runs but one: those that it can be put beside."""
+    return {id_: one for id_, one in with_weights(runs.listing(frame.workspace())).items() if id_ != run.id}
 
 
 def _words(run: Run) -> str:

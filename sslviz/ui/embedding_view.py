@@ -32,10 +32,7 @@ from sslviz.ui.embedding_neighbors import Asked
 from sslviz.ui.embedding_scene import SOURCES, TITLES, Scene
 
 VIEWS = {"map": "Map", "beside": "Side by side", "film": "Over training", "inside": "Inside the network"}
-PROJECTIONS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
 DIMENSIONS = {"2": "2-D", "3": "3-D"}
-LINES = 10
-"""Neighbours that a chosen point is joined to."""
 FEW = 300
 """Labelled images under which it is said that they are few."""
 WHAT_IT_SHOWS = {
@@ -131,7 +128,7 @@ def _choose(scene: Scene) -> tuple[Embedding | None, str, int, str]:
     """The embedding, its projection and dimensions, and what it is coloured by, as the address has them."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         source = cast(Source, frame.choice("source", "Features of", SOURCES, "run"))
-        projection = frame.choice("projection", "Projection", PROJECTIONS, "umap")
+        projection = frame.choice("projection", "Projection", embedding_points.PROJECTIONS, "umap")
         dims = int(frame.choice("dims", "Dimensions", DIMENSIONS, "2"))
         colour = embedding_points.colour(scene)
     block = embedding_points.block_of(scene, source) if scene.blocks(source) else None
@@ -155,7 +152,7 @@ def _map(
     found = None if asked is None else asked.find(embedding.source, embedding.block)
     if asked is not None and found is not None:
         at = project.place(found.similarity, found.indices, points)
-        guest = Guest(at, found.indices[:LINES].tolist(), pictures.uri(asked.query.jpeg))
+        guest = Guest(at, found.indices[: embedding_points.LINES].tolist(), pictures.uri(asked.query.jpeg))
     embedding_map(
         embedding_points.of(scene, embedding, points, column, f"{embedding.key} {drawn}{dims}"),
         key="map",

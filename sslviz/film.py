@@ -16,9 +16,7 @@ computed.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
-import json
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,12 +26,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sslviz import embeddings, imagesets, neighbors, runs, settings
+from sslviz import embeddings, imagesets, kept, neighbors, runs
 from sslviz.embeddings import stored
 from sslviz.errors import UserError
 from sslviz.files import read_json, write_atomically, write_json
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run, checkpoints
+from sslviz.runs.identity import identity, weights_digest
 
 if TYPE_CHECKING:
     from sslviz.model import Network
@@ -278,17 +277,9 @@ def _network(run: Run, weights: Path | None) -> Network:
 
 def _folder(run: Run, images: ImageSet, points: int) -> Path:
     """Where the films of a run on a set are kept: a name made of everything that they depend on."""
-    spec = run.spec
-    digests: list[Any] = []
-    for step, weights in _states(run):
-        digest = "seed"
-        if weights is not None:
-            digest = read_json(weights.parent / "manifest.json")["files"][weights.name]["sha256"]
-        digests.append([step, digest])
-    depends = [VERSION, "film", images.fingerprint, min(points, len(images)), spec.task, spec.options]
-    depends += [spec.model, spec.size, spec.side, spec.view, spec.seed, spec.classes, digests]
-    name = hashlib.sha256(json.dumps(depends, sort_keys=True, default=str).encode()).hexdigest()[:32]
-    return settings.load().home / "cache" / "embeddings" / name
+    states = [[step, weights and weights_digest(weights)] for step, weights in _states(run)]
+    depends = [VERSION, "film", images.fingerprint, min(points, len(images)), states]
+    return kept.folder(stored.AREA, [*depends, *identity(run, "untrained")])
 
 
 def _store(folder: Path, block: str, steps: Sequence[int], arrays: dict[str, NDArray[Any]]) -> None:

@@ -17,7 +17,7 @@ APP = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
 ORDER = (
     ("errors",),
     ("settings", "files", "allocating"),
-    ("images", "archives", "tasks", "figures", "tables"),
+    ("images", "archives", "tasks", "figures", "tables", "kept"),
     ("imagesets", "runs", "model", "plan", "recipes", "options"),
     ("features",),
     (

@@ -15,11 +15,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sslviz import imagesets, inside, jobs, networks, runs, settings, worker
+from sslviz import imagesets, inside, jobs, kept, networks, runs, settings, worker
 from sslviz.errors import UserError
 from sslviz.features import estimated
 from sslviz.imagesets import ImageSet, NewImage
-from sslviz.inside import computing, dense, kept, kernels, strongest
+from sslviz.inside import computing, dense, kernels, places, strongest
 from sslviz.inside.fields import spans
 from sslviz.model import Encoder, build
 from sslviz.runs import Run
@@ -341,7 +341,7 @@ def test_a_chosen_image_is_looked_at_with_the_same_axes() -> None:
     assert [bool(one) for one in inside.state(run, images, row)] == [True, False, True] * 2
     first = inside.look(run, images, "run", row)
     assert first is not None
-    folder = kept.folder(run, images, "run")
+    folder = places.folder(run, images, "run")
     axes = (folder / "encoder.bin").read_bytes()
     (folder / "looks" / f"{images.ids[row]}.bin").unlink()
     compute(run, image=images.ids[row], everything=False)
@@ -356,7 +356,7 @@ def test_a_chosen_image_is_looked_at_with_the_same_axes() -> None:
 def test_damage_counts_as_not_computed() -> None:
     images, run = make_set(4), make_run()
     compute(run)
-    folder = kept.folder(run, images, "run")
+    folder = places.folder(run, images, "run")
     before = {path: path.read_bytes() for path in folder.rglob("*.bin")}
     for path, data in before.items():
         for spoiled in (data[: len(data) // 2], data[:-3] + b"abc", b"", b"no such thing"):
@@ -373,11 +373,11 @@ def test_damage_counts_as_not_computed() -> None:
 
 def test_the_untrained_network_is_shared_and_weights_are_not() -> None:
     images, run, other = make_set(4), make_run(), make_run(build("small", 1, 4, SIDE, seed=10))
-    assert kept.folder(run, images, "untrained") == kept.folder(other, images, "untrained")
-    assert kept.folder(run, images, "run") != kept.folder(other, images, "run")
-    before = kept.folder(run, images, "run")
+    assert places.folder(run, images, "untrained") == places.folder(other, images, "untrained")
+    assert places.folder(run, images, "run") != places.folder(other, images, "run")
+    before = places.folder(run, images, "run")
     images.remove(images.ids[:1])
-    assert kept.folder(run, images, "run") != before
+    assert places.folder(run, images, "run") != before
 
 
 @pytest.mark.parametrize(("count", "constant"), [(1, False), (1, True), (5, True)])
@@ -453,13 +453,12 @@ def test_bundled_encoders_in_half_precision_without_a_head(monkeypatch: pytest.M
 def test_old_folders_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
     images, run = make_set(3), make_run()
     compute(run)
-    old = kept.folder(run, images, "run")
+    old = places.folder(run, images, "run")
     for path in old.rglob("*"):
         os.utime(path, (1, 1))
-    monkeypatch.setattr(kept, "KEPT_BYTES", 1)
-    kept.prune()
+    kept.prune(places.AREA, 1)
     assert not old.exists()
-    assert kept.folder(run, images, "untrained").exists()  # it is young
+    assert places.folder(run, images, "untrained").exists()  # it is young
 
 
 def test_reading_needs_no_torch(tmp_path: Path) -> None:

@@ -10,14 +10,11 @@ Whatever in the cache cannot be read, or is not what the manifest says, counts a
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import re
-import shutil
-import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,17 +23,19 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sslviz import settings
+from sslviz import kept
 from sslviz.files import read_json, write_atomically, write_json
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
+from sslviz.runs.identity import identity
 
 Source = Literal["run", "untrained", "pixels"]
 SOURCES: tuple[Source, ...] = ("run", "untrained", "pixels")
 Projection = Literal["pca", "umap", "tsne"]
 PROJECTIONS: tuple[Projection, ...] = ("pca", "umap", "tsne")
 
-VERSION = 4
+AREA = "embeddings"
+VERSION = 5
 """Of the files; another version's are not read."""
 KEPT_BYTES = 6_000_000_000
 """Past this the embeddings that were not opened for longest are dropped."""
@@ -79,27 +78,8 @@ class Embedding:
 
 def folder_of(run: Run, images: ImageSet, source: Source) -> Path:
     """Where a source is kept: a name made of everything that it depends on."""
-    spec = run.spec
-    depends: list[Any] = [VERSION, source, images.fingerprint]
-    if source != "pixels":
-        depends += [spec.task, spec.options, spec.model, spec.size, spec.side, spec.view]
-    if source == "run":
-        depends.append(weights_digest(run))
-    if source == "untrained":
-        depends += [spec.seed, spec.classes]
-    text = json.dumps(depends, sort_keys=True, default=str)
-    return _parent() / hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def weights_digest(run: Run) -> str:
-    """SHA-256 of the newest weights of a run. Raises `UserError` where it has none."""
-    weights = run.weights()
-    digest: str = read_json(weights.parent / "manifest.json")["files"][weights.name]["sha256"]
-    return digest
-
-
-def _parent() -> Path:
-    return settings.load().home / "cache" / "embeddings"
+    network = [] if source == "pixels" else identity(run, source)
+    return kept.folder(AREA, [VERSION, source, images.fingerprint, *network])
 
 
 def manifest_of(folder: Path) -> dict[str, Any] | None:
@@ -277,16 +257,4 @@ def bytes_of(array: NDArray[Any]) -> bytes:
 
 def prune() -> None:
     """Drop the folders that were read least recently, until the rest is not too large."""
-    folders = [path for path in _parent().iterdir() if path.is_dir()]
-    sizes = {path: sum(file.stat().st_size for file in path.iterdir()) for path in folders}
-    for path in sorted(folders, key=lambda path: _last_read(path.iterdir())):
-        if sum(sizes.values()) <= KEPT_BYTES:
-            break
-        young = time.time() - path.stat().st_mtime < 3600
-        if not young:
-            shutil.rmtree(path, ignore_errors=True)
-            del sizes[path]
-
-
-def _last_read(files: Iterable[Path]) -> float:
-    return max((file.stat().st_atime for file in files), default=0.0)
+    kept.prune(AREA, KEPT_BYTES)

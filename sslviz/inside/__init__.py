@@ -23,11 +23,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sslviz import imagesets, runs
+from sslviz import imagesets, kept, runs
 from sslviz.errors import UserError
 from sslviz.files import writing
 from sslviz.imagesets import ImageSet
-from sslviz.inside import kept
+from sslviz.inside import places
 from sslviz.runs import Run
 
 Source = Literal["run", "untrained"]
@@ -78,13 +78,13 @@ class Look:
 def filters(run: Run, images: ImageSet, source: Source) -> NDArray[np.uint8] | None:
     """The kernels of the first convolution as pictures, uint8 (F, k, k, 3), like ones side by side; see
     `sslviz.inside.kernels`. None where they are not computed."""
-    found = kept.read(kept.folder(run, images, source) / "filters.bin")
+    found = kept.read(places.folder(run, images, source) / "filters.bin")
     return None if found is None else found[1]["filters"]
 
 
 def patches(run: Run, images: ImageSet, source: Source) -> tuple[int, int, dict[str, Patches]] | None:
     """(images scanned, side of a square in pixels, the patches by block), or None where not computed."""
-    found = kept.read(kept.folder(run, images, source) / "patches.bin")
+    found = kept.read(places.folder(run, images, source) / "patches.bin")
     if found is None:
         return None
     head, arrays = found
@@ -108,7 +108,7 @@ def state(run: Run, images: ImageSet, row: int | None = None) -> tuple[int, ...]
     were written, in nanoseconds; 0 where they are not, or not all."""
     found = []
     for source in SOURCES:
-        folder = kept.folder(run, images, source)
+        folder = places.folder(run, images, source)
         looks = [_look(run, images, source, one) for one in wanted(images, row)]
         found += [_written([folder / "filters.bin"]), _written([folder / "patches.bin"]), _written(looks)]
     return tuple(found)
@@ -116,14 +116,14 @@ def state(run: Run, images: ImageSet, row: int | None = None) -> tuple[int, ...]
 
 def key(run: Run, images: ImageSet) -> str:
     """A text that changes with anything that what is kept depends on."""
-    return " ".join(kept.folder(run, images, source).name for source in SOURCES)
+    return " ".join(places.folder(run, images, source).name for source in SOURCES)
 
 
 def discard_damaged(run: Run, images: ImageSet, row: int | None = None) -> bool:
     """Remove what is there and cannot be read, so that it is computed again; says whether there was any."""
     found = False
     for source in SOURCES:
-        folder = kept.folder(run, images, source)
+        folder = places.folder(run, images, source)
         looks = [_look(run, images, source, one) for one in wanted(images, row)]
         for path in (folder / "filters.bin", folder / "patches.bin", *looks):
             if path.exists() and kept.read(path) is None:
@@ -180,11 +180,11 @@ def compute(
     from sslviz.inside import computing
 
     computing.compute(run, images, row, everything, report or (lambda *_: None))
-    kept.prune()
+    kept.prune(places.AREA, places.KEPT_BYTES)
 
 
 def _look(run: Run, images: ImageSet, source: Source, row: int) -> Path:
-    return kept.folder(run, images, source) / "looks" / f"{images.entries[row].id}.bin"
+    return places.folder(run, images, source) / "looks" / f"{images.entries[row].id}.bin"
 
 
 def _written(paths: list[Path]) -> int:

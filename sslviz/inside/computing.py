@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sslviz import features, inside, networks
+from sslviz import features, inside, kept, networks
 from sslviz.allocating import keep_freed_memory
 from sslviz.errors import UserError
 from sslviz.images import square
 from sslviz.imagesets import ImageSet
-from sslviz.inside import SOURCES, Report, Source, dense, kept, kernels, strongest
+from sslviz.inside import SOURCES, Report, Source, dense, kernels, places, strongest
 from sslviz.model import Encoder, Network
 from sslviz.runs import Run
 from sslviz.tasks import Task
@@ -36,7 +36,7 @@ def compute(run: Run, images: ImageSet, row: int | None, everything: bool, repor
     """See `sslviz.inside.compute`."""
     if everything:
         keep_freed_memory()
-    folders = {source: kept.folder(run, images, source) for source in SOURCES}
+    folders = {source: places.folder(run, images, source) for source in SOURCES}
     steps = _Steps(report, 1 + len(SOURCES) * (2 if everything else 1))
     # Every network is begun with what takes shortest, so that the page fills while the rest goes on.
     for source, folder in folders.items():
@@ -112,7 +112,7 @@ def _estimated(
     report: _Steps,
 ) -> tuple[Encoder, Fitted]:
     """The encoder with BatchNorm statistics of the set, and the axes of the colours by block; both kept."""
-    path = kept.folder(run, images, source) / "encoder.bin"
+    path = places.folder(run, images, source) / "encoder.bin"
     found = kept.read(path)
     if found is not None:
         head, arrays = found

@@ -9,11 +9,9 @@ import streamlit as st
 
 from sslviz import embeddings, imagesets, jobs
 from sslviz.embeddings import Source
-from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
-from sslviz.jobs import Job
 from sslviz.runs import Run
-from sslviz.ui import frame, pictures, work
+from sslviz.ui import frame, waiting, work
 
 Want = tuple[Run, Source, str | None]
 """A run, a source and a block; None for the block to look at first."""
@@ -95,24 +93,4 @@ def _follow(wants: Sequence[Want], images: ImageSet, projection: str, dims: int,
 
 
 def _start(kind: str, arguments: dict[str, Any], words: str, wants: Sequence[Want], images: ImageSet) -> None:
-    job = jobs.start(kind, arguments)
-    status = job.status()
-    if status.state in ("failed", "cancelled"):
-        frame.problem(UserError(status.error or "The computation stopped.", status.hint))
-        if st.button("Try again", icon=":material/refresh:", key=f"again_{job.id}"):
-            jobs.start(kind, arguments, again=True)
-            st.rerun()
-        return
-    if status.state == "done":  # and yet something is missing: the cache was cleared
-        job = jobs.start(kind, arguments, again=True)
-    _poll(job, words, wants, images, _state(wants, images))
-
-
-@st.fragment(run_every=1.0)
-def _poll(job: Job, words: str, wants: Sequence[Want], images: ImageSet, before: list[str]) -> None:
-    status = job.status()
-    if status.state in work.OVER or _state(wants, images) != before:
-        st.rerun()
-    share = status.done / status.total if status.total else 0.0
-    said = f"{words}: {status.message}" if status.message else f"{words}…"
-    st.progress(min(1.0, share), text=pictures.literal(said, 200))
+    waiting.until(kind, arguments, words, lambda: _state(wants, images))

@@ -5,14 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import streamlit as st
-
-from sslviz import inside, jobs
-from sslviz.errors import UserError
+from sslviz import inside
 from sslviz.imagesets import ImageSet
-from sslviz.jobs import Job
 from sslviz.runs import Run
-from sslviz.ui import frame, pictures, work
+from sslviz.ui import frame, waiting
 
 QUICK = ("small",)
 """Networks that look at an image in less time than a process takes to start."""
@@ -52,24 +48,5 @@ def _follow(run: Run, images: ImageSet, image: int | None, row: int | None) -> N
         "step": run.status().step,
     }
     arguments |= {} if image is None else {"image": images.ids[image]}
-    job = jobs.start("inside", arguments)
-    status = job.status()
-    if status.state in ("failed", "cancelled"):
-        frame.problem(UserError(status.error or "The computation stopped.", status.hint))
-        if st.button("Try again", icon=":material/refresh:", key=f"again_{job.id}"):
-            jobs.start("inside", arguments, again=True)
-            st.rerun()
-        return
-    if status.state == "done":  # and yet something is missing: the cache was cleared
-        job = jobs.start("inside", arguments, again=True)
-    _poll(job, run, images, row, inside.state(run, images, row))
-
-
-@st.fragment(run_every=1.0)
-def _poll(job: Job, run: Run, images: ImageSet, row: int | None, before: tuple[int, ...]) -> None:
-    status = job.status()
-    if status.state in work.OVER or inside.state(run, images, row) != before:
-        st.rerun()
-    share = status.done / status.total if status.total else 0.0
-    begun = "Starting" if row is None else "Looking at the chosen image"
-    st.progress(min(1.0, share), text=pictures.literal(f"{status.message or begun}…", 200))
+    words = "Looking inside" if image is None else "Looking at the chosen image"
+    waiting.until("inside", arguments, words, lambda: inside.state(run, images, row))

@@ -1,4 +1,8 @@
-"""The cache of what was found inside networks: files of named arrays that are whole or count as not there."""
+"""The cache: files of a head and named arrays, each in a folder named by all that it depends on.
+
+`home/cache/<area>/<digest>/<name>.bin`. A file is whole or counts as not there, so whoever reads computes
+anew what was damaged, dropped or never made. Nothing in the cache is the only copy of anything.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import json
 import shutil
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +21,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sslviz import settings
-from sslviz.files import as_json, read_json, write_atomically
-from sslviz.imagesets import ImageSet
-from sslviz.runs import Run
+from sslviz.files import as_json, write_atomically
 
 Arrays = dict[str, NDArray[Any]]
 
-VERSION = 1
-"""Of what is computed and of how it is kept; another version's files are not read."""
-KEPT_BYTES = 1_000_000_000
-"""Past this the folders that were not read for longest are dropped."""
 YOUNG_SECONDS = 3600.0
 
 
-def folder(run: Run, images: ImageSet, source: str) -> Path:
-    """Where a network of a run, `source` "run" or "untrained", is kept: a name made of all it depends on."""
-    spec = run.spec
-    depends: list[Any] = [VERSION, source, images.fingerprint, spec.task, spec.options, spec.model]
-    depends += [spec.size, spec.side, spec.view]
-    if source == "run":
-        weights = run.weights()
-        depends.append(read_json(weights.parent / "manifest.json")["files"][weights.name]["sha256"])
-    else:
-        depends += [spec.seed, spec.classes]
-    text = json.dumps(depends, sort_keys=True, default=str)
-    return _parent() / hashlib.sha256(text.encode()).hexdigest()[:32]
+def area_of(name: str) -> Path:
+    """The folder of one kind of findings."""
+    return settings.load().home / "cache" / name
+
+
+def folder(area: str, depends: Sequence[Any]) -> Path:
+    """Where something is kept: a name made of everything that it depends on."""
+    text = json.dumps(list(depends), sort_keys=True, default=str)
+    return area_of(area) / hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def write(path: Path, arrays: Mapping[str, NDArray[Any]], **head: Any) -> None:
@@ -67,22 +62,26 @@ def read(path: Path) -> tuple[dict[str, Any], Arrays] | None:
         return None
 
 
-def prune() -> None:
-    """Drop the folders that were read least recently, until the rest is not too large."""
+def written(path: Path) -> int:
+    """When `path` was written, in nanoseconds; 0 where it is not there. Changes whenever it is replaced."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def prune(area: str, most: int) -> None:
+    """Drop the folders of an area that were read least recently, until the rest has at most `most` bytes."""
     known = {}
-    for place in _parent().iterdir():
+    for place in area_of(area).iterdir():
         with contextlib.suppress(OSError):  # another process drops it too
             files = [path.stat() for path in place.rglob("*") if path.is_file()]
             last = max((max(file.st_atime, file.st_mtime) for file in files), default=0.0)
             known[place] = (last, sum(file.st_size for file in files))
     total = sum(size for _, size in known.values())
     for place, (last, size) in sorted(known.items(), key=lambda item: item[1]):
-        if total <= KEPT_BYTES:
+        if total <= most:
             break
         if time.time() - last > YOUNG_SECONDS:
             shutil.rmtree(place, ignore_errors=True)
             total -= size
-
-
-def _parent() -> Path:
-    return settings.load().home / "cache" / "inside"

@@ -18,6 +18,7 @@ page = st.navigation(
             st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
             st.Page("pages/runs.py", title="Runs", icon=":material/list_alt:"),
             st.Page("pages/embeddings.py", title="Embeddings", icon=":material/scatter_plot:"),
+            st.Page("pages/downstream.py", title="Downstream", icon=":material/grading:"),
         ],
     },
     expanded=True,

@@ -1,4 +1,4 @@
-"""Whose embeddings: one of the runs that have weights, the bundled encoders among them."""
+"""Whose features: one of the runs that have weights, the bundled encoders among them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sslviz.runs import Run
 from sslviz.ui import frame, pictures, words
 
 
-def choose(found: Sequence[Run]) -> Run | None:
-    """The page's title, and beside it the run: that in the address, else the newest with weights.
+def choose(found: Sequence[Run], named: str) -> Run | None:
+    """The page's title, `named`, and beside it the run: that in the address, else the newest with weights.
 
     None, with words in its place, where there is no such run.
     """
     title, beside = st.columns([2, 3], vertical_alignment="bottom")
-    title.title("Embeddings")
+    title.title(named)
     usable = with_weights(found)
     asked = st.query_params.get("run")
     if usable:

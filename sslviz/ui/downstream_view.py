@@ -1,0 +1,32 @@
+"""The downstream page: its parts, each a question that the features of a run are put to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sslviz.imagesets import ImageSet
+from sslviz.runs import Run
+from sslviz.ui import downstream_classes, frame
+
+
+@dataclass(frozen=True)
+class Part:
+    """One view of the page."""
+
+    title: str
+    show: Callable[[Run, ImageSet], None]
+
+
+PARTS = {
+    "classes": Part("Classification", downstream_classes.show),
+}
+
+
+def explore(run: Run, images: ImageSet) -> None:
+    """The page below its title: the part that the address names."""
+    chosen = frame.choice(
+        "view", "View", {name: part.title for name, part in PARTS.items()}, "classes", shown=False
+    )
+    with frame.guard():
+        PARTS[chosen].show(run, images)

@@ -34,7 +34,7 @@ ORDER = (
         "comparison",
         "advice",
     ),
-    ("ingest", "embeddings", "probes", "supervisor", "export", "classifiers", "inside"),
+    ("ingest", "embeddings", "probes", "supervisor", "export", "classifiers", "inside", "naming"),
     ("posters", "papers", "film"),
     ("worker",),
     ("ui",),
@@ -57,6 +57,7 @@ WITHOUT_TORCH = (
     "comparison",
     "advice",
     "inside",
+    "naming",
     "cli",
 )
 """The server and the processes that decode images import these, and must not wait for torch."""

@@ -14,6 +14,8 @@ JSON = typer.Option(False, "--json", help="Print one JSON object.")
 PATHS = typer.Argument(help="Images, folders and zips.")
 NAMES = typer.Argument(help="Sets to take the images of.")
 NAME = typer.Argument(help="Name of the set.")
+TABLE = typer.Argument(help="CSV with the columns id (or file) and label.")
+LEAST = typer.Option(1.0, "--least", help="Leave out rows less certain than this, in [0, 1].")
 
 
 @commands.callback()
@@ -73,6 +75,33 @@ def list_sets(as_json: bool = JSON) -> None:
     rows += [(s.name, f"{s.images:,}", s.problem or f"{len(s.labels):,}") for s in found]
     sets = [{"name": s.name, "images": s.images, "labels": s.labels, "builtin": s.builtin} for s in found]
     emit({"sets": sets}, as_json, table(rows) if found else "No images yet: `sslviz images add NAME PATH`.")
+
+
+@commands.command("label")
+def label(
+    name: str = NAME,
+    file: Path = TABLE,
+    least: float = LEAST,
+    as_json: bool = JSON,
+) -> None:
+    """Label images by a table, as "Click to label" exports it; by default only what was named by hand."""
+    from sslviz import imagesets, naming, settings
+    from sslviz.errors import UserError
+
+    chosen = imagesets.open_set(settings.workspace(), name)
+    if chosen.builtin:
+        raise UserError(f"{name!r} comes with sslviz and keeps the labels that it has.")
+    try:
+        data = file.read_bytes()
+    except OSError:
+        raise UserError(f"{imagesets.show_name(str(file))!r} cannot be read.", "Give a CSV file.") from None
+    labels, unknown = naming.read_table(data, chosen, least)
+    chosen.set_labels(dict(labels))
+    lines = [f"{len(labels):,} images of {chosen.name!r} labelled."]
+    lines += [f"{unknown:,} rows are of no image in it."] if unknown else []
+    counts = chosen.label_counts()
+    emit({"set": chosen.name, "labelled": len(labels), "unknown": unknown, "labels": counts}, as_json,
+         " ".join(lines))  # fmt: skip
 
 
 @commands.command("rename")

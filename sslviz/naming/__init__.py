@@ -7,15 +7,16 @@ for a server that answers each click.
 from __future__ import annotations
 
 from sslviz.naming.asking import least_certain, spread, surest
-from sslviz.naming.export import labels, table
+from sslviz.naming.export import labels, read_table, table
 from sslviz.naming.given import Names, clean, forget, give, read, undo
 from sslviz.naming.probe import Proposals, Space, propose
-from sslviz.naming.worth import Worth, replayed, simulated, truth
+from sslviz.naming.worth import Truth, Worth, replayed, simulated, truth
 
 __all__ = [
     "Names",
     "Proposals",
     "Space",
+    "Truth",
     "Worth",
     "clean",
     "forget",
@@ -24,6 +25,7 @@ __all__ = [
     "least_certain",
     "propose",
     "read",
+    "read_table",
     "replayed",
     "simulated",
     "spread",

@@ -113,7 +113,8 @@ def propose(space: Space, rows: Ints, names: Sequence[str]) -> Proposals:
     fit = fitted(space.rows(rows), answers, len(known))
     given = np.full(len(space), -1, np.int64)
     given[rows] = answers
-    return Proposals(known, softmax(space.scores(fit.weights) / fit.temperature), given, fit.alone)
+    shares = softmax(space.scores(fit.weights) / fit.temperature)
+    return Proposals(known, _capped(shares, np.bincount(answers)), given, fit.alone)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +148,17 @@ def softmax(scores: NDArray[np.floating]) -> Floats:
     found = np.exp(scores - scores.max(-1, keepdims=True))
     shares: Floats = (found / found.sum(-1, keepdims=True)).astype(np.float32)
     return shares
+
+
+def _capped(shares: Floats, counts: Ints) -> Floats:
+    """Certainties that a name known from `counts` images can bear: after m of them, (m + 1) / (m + 2).
+
+    Laplace's rule of succession. Among thousands of images some are like any two; without this the twenty
+    surest after a dozen names were said to be 78 % certain, and half of them were right.
+    """
+    cap = ((counts + 1) / (counts + 2))[shares.argmax(1), None]
+    found: Floats = (shares * cap + (1 - cap) / shares.shape[1]).astype(np.float32)
+    return found
 
 
 def _temperature(scores: NDArray[np.float64], answers: Ints, weight: NDArray[np.float64]) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
-from sslviz.ui import downstream_classes, frame
+from sslviz.ui import downstream_classes, downstream_naming, frame
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Part:
 
 PARTS = {
     "classes": Part("Classification", downstream_classes.show),
+    "name": Part("Click to label", downstream_naming.show),
 }
 
 

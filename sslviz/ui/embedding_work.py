@@ -21,12 +21,15 @@ LAYOUTS = {
 }
 
 
-def ready(run: Run, images: ImageSet) -> bool:
-    """Whether there is something to draw; if not, it is being computed, and words are drawn in its place."""
+def ready(run: Run, images: ImageSet, then: str = "The map appears") -> bool:
+    """Whether there is something to draw; if not, it is being computed, and words are drawn in its place.
+
+    `then` says what happens as soon as it is there.
+    """
     if embeddings.blocks(run, images):
         return True
     st.markdown(
-        f"**Looking at {len(images):,} images through the network.** The map appears as soon as its features "
+        f"**Looking at {len(images):,} images through the network.** {then} as soon as its features "
         "are there; this happens once for a run and a set."
     )
     wait([run], images)

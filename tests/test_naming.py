@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 from test_embeddings import make_set
 
-from sslviz import imagesets, naming, neighbors, settings
+from sslviz import imagesets, naming, settings
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
 from sslviz.naming import Proposals, Space, given
@@ -36,6 +37,14 @@ def clusters(
     rows = 3 + draw.normal(size=(groups, dims))[kind] + noise * draw.normal(size=(len(kind), dims))
     order = draw.permutation(len(kind))
     return rows[order].astype(np.float32), [f"kind {one}" for one in kind[order]]
+
+
+def nearest(rows: np.ndarray) -> np.ndarray:
+    """The 20 nearest other rows by cosine, best first."""
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    alike = unit @ unit.T
+    np.fill_diagonal(alike, -2)
+    return np.argsort(-alike, axis=1)[:, :20]
 
 
 def reopened(name: str = "photos") -> ImageSet:
@@ -291,7 +300,7 @@ def test_to_begin_with_there_is_one_of_each_kind() -> None:
 def test_the_least_certain_come_first_and_no_two_alike() -> None:
     rows, names = clusters(groups=3, each=200, noise=1.5)
     found = proposed(rows, names, np.random.default_rng(0).permutation(len(rows))[:12])
-    near = neighbors.search(rows, rows, 20, exclude_self=True)[0]
+    near = nearest(rows)
     asked = naming.least_certain(found, near, 12)
     assert len(set(asked.tolist())) == 12
     assert found.open[asked].all()
@@ -320,7 +329,7 @@ def test_the_surest_are_of_that_name_and_sorted() -> None:
 def clicks_to(share: float, rows: np.ndarray, names: list[str], *, ask: bool, seed: int) -> int:
     """Images that somebody names, eight at a time, until so many of the others are called rightly."""
     space, draw, kinds = Space(rows), np.random.default_rng(seed), np.array(names)
-    near = neighbors.search(rows, rows, 20, exclude_self=True)[0]
+    near = nearest(rows)
     known = naming.spread(space, 8, seed=seed) if ask else draw.permutation(len(rows))[:8]
     while len(known) < len(rows) // 2:
         found = None
@@ -401,6 +410,27 @@ def test_table_and_labels() -> None:
     assert all(found.certainty[images.ids.index(image)] >= least - 1e-4 for image in list(some)[2:])
     assert len(naming.labels(images, names, found, 0.0)) == len(images)
     assert naming.table(images, names, None) == table[:2]
+
+
+def test_a_table_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from sslviz import cli
+    from sslviz.tables import as_csv
+
+    images = make_set()
+    rows, _ = clusters(groups=2, each=30)
+    naming.give(images, images.ids[:1], "cat")
+    naming.give(images, images.ids[1:2], "dog")
+    found = naming.propose(Space(rows[: len(images)]), np.array([0, 1]), ["cat", "dog"])
+    file = tmp_path / "names.csv"
+    file.write_text(as_csv(naming.table(images, naming.read(images), found)), encoding="utf-8")
+    assert cli.run(["images", "label", "photos", str(file), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said["labelled"] == 2
+    assert reopened().labels[:3] == ["cat", "dog", "c"]
+    assert cli.run(["images", "label", "photos", str(file), "--least", "0"]) == 0
+    assert set(reopened().labels) == {"cat", "dog"}
+    assert cli.run(["images", "label", "photos", str(tmp_path / "none.csv")]) == 2
+    assert "cannot be read" in capsys.readouterr().err
 
 
 def test_a_table_that_went_through_a_spreadsheet_comes_back() -> None:

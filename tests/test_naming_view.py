@@ -101,8 +101,8 @@ def test_from_the_first_name_to_the_last(features: Features, drawn: list[Board])
     assert two.left == 36 - len(first.batch)
     assert HOSTILE[1] not in words(app)  # a name is data
 
-    for number, image in enumerate(images.ids):
-        naming.give(images, [image], HOSTILE[number % 2])
+    for number, name in enumerate(HOSTILE):
+        naming.give(images, images.ids[number::2], name)
     app.run()
     assert drawn[-1].said == "All 36 images are named."
     assert drawn[-1].left == 0
@@ -153,10 +153,11 @@ def test_source_and_block_are_in_the_address(features: Features, drawn: list[Boa
     naming.give(images, images.ids[1::3][:4], "dog")
     app.run()
     by_run = [tile.certainty for tile in drawn[-1].strips[0].tiles]
-    for query in ({"source": "pixels"}, {"source": "untrained"}, {"block": "block1"}):
-        other = opened(run, **query)
+    for name, value in (("block", "block1"), ("source", "pixels"), ("source", "untrained")):
+        app.query_params[name] = value
+        app.run()
+        assert not app.exception
         assert [tile.certainty for tile in drawn[-1].strips[0].tiles] != by_run
-        assert not other.exception
 
 
 def test_the_labels_stay_hidden_until_they_are_asked_for(features: Features, drawn: list[Board]) -> None:

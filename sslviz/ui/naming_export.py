@@ -58,9 +58,9 @@ def _least(names: Names, proposals: Proposals | None) -> float | None:
         required=True,
         key="naming_kind",
         format_func=lambda one: {
-            "named": f"What I named ({len(names.given):,})",
-            "sure": "and what is certain",
-            "all": "and everything else",
+            "named": f"Named ({len(names.given):,})",
+            "sure": "and certain ones",
+            "all": "and all others",
         }[one],
     )
     if kind == "named":

@@ -280,13 +280,14 @@ class Board {
 
   advice(names) {
     const { size } = this.chosen;
-    if (size) return `${size} chosen. ${names.length ? "Click a name, or type a new one." : "Type what they show."}`;
-    const keys = matchMedia("(hover: hover)").matches;
+    const pointer = matchMedia("(hover: hover)").matches;
+    const press = pointer ? "Click" : "Tap";
+    if (size) return `${size} chosen. ${names.length ? `${press} a name, or type a new one.` : "Type what they show."}`;
     if (this.brush !== null)
-      return `Click every “${this.brush}”; a second click takes it back.${keys ? " Esc puts the name down." : ""}`;
-    if (!names.length) return "Click the images that show the same thing, then type its name.";
-    const press = keys ? " Or press its number with the pointer on an image." : "";
-    return `Click images, then a name; or a name, then images.${press}`;
+      return `${press} every “${this.brush}”; once more takes it back.${pointer ? " Esc puts the name down." : ""}`;
+    if (!names.length) return `${press} the images that show the same thing, then type its name.`;
+    const keys = pointer ? " Or press its number with the pointer on an image." : "";
+    return `${press} images, then a name; or a name, then images.${keys}`;
   }
 }
 

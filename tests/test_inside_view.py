@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 from test_inside import compute, few, make_run, make_set
 
 from sslviz import inside, jobs, settings, worker
-from sslviz.inside import kept
+from sslviz.inside import places
 from sslviz.jobs import Job
 from sslviz.ui import inside_work
 
@@ -105,7 +105,7 @@ def test_a_chosen_image_comes_first(started: list[str], monkeypatch: pytest.Monk
 def test_what_is_damaged_is_computed_again(started: list[str]) -> None:
     images, run = make_set(4), make_run()
     compute(run)
-    path = kept.folder(run, images, "untrained") / "patches.bin"
+    path = places.folder(run, images, "untrained") / "patches.bin"
     path.write_bytes(path.read_bytes()[:-2])
     opened(run.id)
     assert started == ["sslviz.worker"]

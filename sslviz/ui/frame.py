@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import runpy
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,8 @@ from sslviz.imagesets import ImageSet
 from sslviz.ui import looks, pictures, work
 
 log = logging.getLogger(__name__)
+
+MODULES = 100
 
 FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
 
@@ -56,6 +60,7 @@ def draw() -> None:
 def serve() -> None:
     """Say that a server lives. Called after the page: it starts a process, and the paint comes first."""
     _server(str(settings.load().home))
+    _set_aside(len(sys.modules) // MODULES)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -63,6 +68,18 @@ def _server(home: str) -> object:
     """Tells the supervisor of `home`, for as long as this process lives, that a server is there."""
     log.info("serving %s", home)
     return jobs.serve()
+
+
+@st.cache_resource(show_spinner=False, max_entries=100)
+def _set_aside(imported: int) -> int:
+    """Take what is loaded out of the garbage collector's sight, once for so many modules imported.
+
+    Streamlit collects garbage after every run of a page, in all generations; to walk over torch and pandas
+    each time holds up everybody for a tenth of a second.
+    """
+    gc.collect()
+    gc.freeze()
+    return imported
 
 
 @contextmanager

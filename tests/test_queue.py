@@ -85,10 +85,6 @@ def submit_from_two_servers(count: int, attempts: Path, seconds: float) -> None:
     wait_for(lambda: not list((settings.load().home / "running").iterdir()))
 
 
-def test_submissions_of_two_servers_are_trained_once_each(attempts: Path) -> None:
-    submit_from_two_servers(2, attempts, 120)
-
-
 @pytest.mark.slow
 def test_fifty_submissions_of_two_servers_are_fifty_runs_each_once(attempts: Path) -> None:
     submit_from_two_servers(50, attempts, 900)

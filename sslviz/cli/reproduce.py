@@ -133,9 +133,9 @@ def _begun(paper: Paper, which: str, scale: str | None) -> tuple[Run, Divided, s
     """A run that this command made earlier, its images, and its scale."""
     from sslviz import settings
     from sslviz.files import read_json
+    from sslviz.origins import images_of
     from sslviz.papers import Divided
     from sslviz.runs import open_run
-    from sslviz.worker.beginning import open_images
 
     run = open_run(settings.workspace(), which)
     try:
@@ -149,7 +149,7 @@ def _begun(paper: Paper, which: str, scale: str | None) -> tuple[Run, Divided, s
         raise UserError(
             f"Run {run.id} is no repetition of {paper.title}.", f"`sslviz reproduce {paper.name}` makes one."
         )
-    images = open_images(run)
+    images = images_of(run)
     if images.fingerprint != run.spec.fingerprint:
         raise UserError(f"The images of run {run.id} have changed.", "Repeat the experiment on them.")
     names = sorted(images.label_counts())

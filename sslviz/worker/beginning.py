@@ -11,12 +11,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from sslviz import imagesets, settings
+from sslviz import settings
 from sslviz.errors import UserError
 from sslviz.files import read_json, write_json
 from sslviz.plan import Plan
 from sslviz.recipes import DEFAULT, RECIPES
-from sslviz.runs import ID, Run, checkpoints, open_run
+from sslviz.runs import Run, checkpoints, open_run
 from sslviz.tasks import Task
 from sslviz.train import make_plan
 
@@ -46,16 +46,6 @@ def start_weights(run: Run) -> tuple[dict[str, torch.Tensor] | None, int]:
         )
     path = parent.weights()
     return load_file(path), parent.spec.since + int(path.parent.name)
-
-
-def open_images(run: Run) -> imagesets.ImageSet:
-    """The set of a run, by its folder, which outlives a renaming, else by its name."""
-    folder = run.workspace / "sets" / run.spec.images_id
-    if ID.fullmatch(run.spec.images_id) and (folder / "index.json").exists():
-        return imagesets.ImageSet(run.workspace, folder)
-    if imagesets.find(run.workspace, run.spec.images) is not None:
-        return imagesets.open_set(run.workspace, run.spec.images)
-    raise UserError(f"The image set {run.spec.images!r} of this run is gone.", "Add its images again.")
 
 
 def plan_for(run: Run, task: Task, squares: Any, device: str, *, halve: bool) -> Plan:

@@ -16,6 +16,7 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import save
 
+from sslviz import origins
 from sslviz.errors import UserError
 from sslviz.files import writing
 from sslviz.model import Network
@@ -23,7 +24,7 @@ from sslviz.options import make_task
 from sslviz.plan import Plan
 from sslviz.runs import Run, Status, checkpoints, open_run
 from sslviz.train import Metrics, Training
-from sslviz.worker.beginning import open_images, plan_for, plan_of, saved_state, start_weights
+from sslviz.worker.beginning import plan_for, plan_of, saved_state, start_weights
 from sslviz.worker.looking import Looker
 from sslviz.worker.memory import memory_bytes
 from sslviz.worker.snapshots import Snapshots
@@ -221,7 +222,7 @@ def _lacks_memory(error: Exception) -> bool:
 def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = False) -> dict[str, Any]:
     spec = run.spec
     tell(run.set_status(state="running", started=time.time(), device=device, message="Preparing the images."))
-    images = open_images(run)
+    images = origins.images_of(run)
     task = make_task(spec.task, spec.options)
     task.check_sides([min(entry.width, entry.height) for entry in images.entries])
     squares = images.squares(spec.size or task.side(images.short_side), _preparing(run))

@@ -9,14 +9,13 @@ Letters in shapes: Q queries, M images in memory, D features, k neighbours, C cl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sslviz.errors import UserError
+from sslviz.threads import side_by_side
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,7 +85,8 @@ def search(queries: Floats, memory: Floats, k: int, exclude_self: bool = False) 
         if len(torn):
             indices[torn], similarity[torn] = _in_full(torn, asked, stored, k, exclude_self)
 
-    _side_by_side(look, range(0, len(asked), rows))
+    for _ in side_by_side(look, range(0, len(asked), rows)):
+        pass
     return indices, similarity
 
 
@@ -200,23 +200,9 @@ def _peaks_by_half(stored: Tensor, chunk: int) -> Tensor:
             peaks[rows, across] = tile[:high].view(high, chunk, each).amax(dim=1)
             peaks[columns, down] = tile[:, :wide].view(chunk, each, wide).amax(dim=0).T
 
-    _side_by_side(look, range(tiles))
+    for _ in side_by_side(look, range(tiles)):
+        pass
     return peaks.view(len(stored), -1)
-
-
-def _side_by_side(work: Callable[[int], None], parts: Iterable[int]) -> None:
-    """Each part of the work in a thread of its own, as many at a time as torch has: of steps this short the
-    threads within one would wait for each other, and on a busy machine for longer than they work."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(threads) as pool:
-            for _ in pool.map(work, parts):
-                pass
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _looked_again(peaks: Tensor, asked: Tensor, stored: Tensor, taken: int, chunk: int) -> _Looked:

@@ -43,6 +43,17 @@ def chromium() -> str:
     return found
 
 
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    """Torch has three threads, and afterwards as many as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # Two workers on two cores: one thread each, or torch's pools fight each other.
     if os.environ.get("PYTEST_XDIST_WORKER"):

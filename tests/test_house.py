@@ -16,8 +16,8 @@ APP = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
 
 ORDER = (
     ("errors",),
-    ("settings", "files", "allocating"),
-    ("images", "archives", "tasks", "figures", "tables", "kept"),
+    ("settings", "files", "allocating", "threads"),
+    ("images", "archives", "tasks", "figures", "tables", "kept", "intervals"),
     ("imagesets", "runs", "model", "plan", "recipes", "options"),
     ("features",),
     (
@@ -29,12 +29,13 @@ ORDER = (
         "sprites",
         "networks",
         "neighbors",
+        "linear",
         "project",
         "curves",
         "comparison",
         "advice",
     ),
-    ("ingest", "embeddings", "probes", "supervisor", "export", "classifiers", "inside", "naming"),
+    ("ingest", "embeddings", "probes", "supervisor", "export", "classifiers", "inside", "naming", "few"),
     ("posters", "papers", "film"),
     ("worker",),
     ("ui",),
@@ -58,6 +59,9 @@ WITHOUT_TORCH = (
     "advice",
     "inside",
     "naming",
+    "linear",
+    "few",
+    "intervals",
     "cli",
 )
 """The server and the processes that decode images import these, and must not wait for torch."""

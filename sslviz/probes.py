@@ -6,7 +6,6 @@ leave-one-out on the memory and its accuracy then read on the queries, so the ch
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from sslviz import features, neighbors, networks
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
+from sslviz.intervals import wilson
 from sslviz.runs import Run
 
 NEIGHBORS = 20
@@ -97,15 +97,6 @@ def default_memory(queries: ImageSet, own: ImageSet | None) -> ImageSet | None:
         return None
     labels = set(queries.label_counts())
     return own if labels and labels <= set(own.label_counts()) else None
-
-
-def wilson(share: float, count: int, z: float = 1.96) -> list[float]:
-    """Wilson's 95 % interval of a share seen on `count` trials: [low, high]."""
-    if count == 0:
-        return [0.0, 1.0]
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return [max(0.0, middle - half), min(1.0, middle + half)]
 
 
 class _Labelled:

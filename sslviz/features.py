@@ -169,6 +169,18 @@ def pixels(images: Images) -> NDArray[np.float32]:
     return torch.cat(parts).numpy()
 
 
+def colours(images: Images) -> NDArray[np.float32]:
+    """What colours there are, wherever they are: uint8 (N, 3, S, S) → float32 (N, 512), the roots of the
+    shares of pixels in 8 × 8 × 8 cells of the RGB cube; each row has length 1."""
+    parts = []
+    for part in _parts(images, 1024):
+        cells = (part // 32).long()
+        cell = ((cells[:, 0] * 8 + cells[:, 1]) * 8 + cells[:, 2]).flatten(1)
+        counts = torch.zeros(len(part), 512).scatter_add_(1, cell, torch.ones(cell.shape))
+        parts.append((counts / cell.shape[1]).sqrt_())
+    return torch.cat(parts).numpy()
+
+
 def _batches(task: Task, images: Images, device: str, *, shuffled: bool = False) -> Iterator[Tensor]:
     """Normalised whole images, float (B, 3, S, S); shuffled in a fixed order, since sets are sorted by label
     and the mean of batch statistics should be one over like batches."""

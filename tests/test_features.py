@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from sslviz.features import _parts, estimated, extract, pixels
+from sslviz.features import _parts, colours, estimated, extract, pixels
 from sslviz.model import build
 from sslviz.tasks import make_task
 
@@ -145,3 +145,13 @@ def test_every_image_weighs_the_same_in_the_statistics(count: int, monkeypatch: 
     with torch.no_grad():
         mean = conv((images.float() - 127.5) / 64).mean((0, 2, 3))
     np.testing.assert_allclose(norm.running_mean.numpy(), mean.numpy(), atol=0.02)
+
+
+def test_a_colour_histogram_counts_each_pixel_once_in_its_cell() -> None:
+    draws = np.random.default_rng(0)
+    images = draws.integers(0, 256, (3, 3, 7, 7), dtype=np.uint8)
+    found = colours(images)
+    assert found.shape == (3, 512)
+    for image, row in zip(images, found, strict=True):
+        counts, _ = np.histogramdd(image.reshape(3, -1).T, bins=(8, 8, 8), range=[(0, 256)] * 3)
+        assert np.allclose(row**2, counts.ravel() / 49, atol=1e-6)

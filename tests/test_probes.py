@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +13,10 @@ from small_runs import make_run, make_set, pictures
 from sslviz import imagesets, probes, runs, settings
 from sslviz.errors import UserError
 from sslviz.imagesets import NewImage
+from sslviz.probes import divided, featured
 from sslviz.worker import work_run
+
+KNN = ["knn"]
 
 
 @pytest.fixture
@@ -41,45 +46,49 @@ def two_colours(name: str, count: int, seed: int) -> imagesets.ImageSet:
 
 def test_what_is_easy_is_found_and_everything_is_plain_numbers(run: runs.Run) -> None:
     queries, memory = two_colours("queries", 30, 0), two_colours("memory", 60, 1)
-    found = probes.evaluate(run, queries, memory)
+    found = probes.evaluate(run, queries, memory, parts=KNN)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert set(found) == {"labels", "memory", "queries", "chance", "knn", "intervals"}
+    assert set(found) == {"labels", "memory", "queries", "chance", "knn", "intervals", "leads"}
     assert (found["labels"], found["memory"], found["queries"]) == (["blue", "mud", "red"], 60, 30)
     assert found["chance"] == pytest.approx(1 / 3)
-    assert set(found["knn"]) == {"run", "untrained", "pixels", "best"}
+    assert set(found["knn"]) == {"run", "untrained", "pixels", "colours", "best"}
     assert set(found["knn"]["run"]) == {f"block{n}" for n in range(1, 6)} == set(found["knn"]["untrained"])
     assert found["knn"]["best"]["run"] in found["knn"]["run"].values()
     # Colour alone tells them apart, and untrained filters keep it.
     assert found["knn"]["untrained"]["block1"] > 0.9
-    for low, high in found["intervals"].values():
+    for source in ("run", "untrained", "pixels", "colours"):
+        low, high = found["intervals"][source]
         assert 0 <= low <= high <= 1
+        assert found["intervals"]["probes"]["knn"][source] == [low, high]
 
 
 def test_a_split_is_stratified_disjoint_and_the_same_each_time() -> None:
     images = two_colours("some", 50, 0)
-    names, known, asked = probes._rows(images, None)
+    division = probes.divide(images)
+    names, known, asked = division.names, division.known, division.asked
     assert set(known.rows) & set(asked.rows) == set()
     assert len(known.rows) + len(asked.rows) == 50
     for label, name in enumerate(names):
         share = np.sum(asked.labels == label) / images.label_counts()[name]
         assert share == pytest.approx(0.2, abs=0.06)
-    again = probes._rows(images, None)
-    assert np.array_equal(again[2].rows, asked.rows)
+    again = probes.divide(images)
+    assert np.array_equal(again.asked.rows, asked.rows)
+    assert again.digest == division.digest
     assert [images.labels[row] for row in asked.rows] == [names[label] for label in asked.labels]
 
 
 def test_large_sets_are_cut_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probes, "MEMORY", 20)
-    monkeypatch.setattr(probes, "QUERIES", 7)
-    _, known, asked = probes._rows(two_colours("some", 50, 0), two_colours("more", 60, 1))
-    assert (len(known.rows), len(asked.rows)) == (20, 7)
+    monkeypatch.setattr(divided, "MEMORY", 20)
+    monkeypatch.setattr(divided, "QUERIES", 7)
+    division = probes.divide(two_colours("some", 50, 0), two_colours("more", 60, 1))
+    assert (len(division.known), len(division.asked)) == (20, 7)
 
 
 def test_unlabelled_images_are_refused_and_memory_is_chosen_by_labels(run: runs.Run) -> None:
     images = imagesets.create(settings.workspace(), "plain")
     images.add(NewImage(f"{n}.png", pixels=pixels) for n, pixels in enumerate(pictures(4)))
     with pytest.raises(UserError, match="no two labels"):
-        probes.evaluate(run, images)
+        probes.evaluate(run, images, parts=KNN)
     own = imagesets.open_set(settings.workspace(), "pics")
     assert probes.default_memory(images, own) is None
     assert probes.default_memory(own, own) is None
@@ -95,9 +104,9 @@ def test_what_is_asked_is_never_in_the_memory() -> None:
     queries = two_colours("queries", 30, 0)
     two_colours("more", 60, 1)
     both = imagesets.merge(settings.workspace(), ["queries", "more"], "both")
-    _, known, asked = probes._rows(queries, both)
-    assert not {both.ids[row] for row in known.rows} & {queries.ids[row] for row in asked.rows}
-    assert (len(known.rows), len(asked.rows)) == (60, 30)
+    division = probes.divide(queries, both)
+    assert not set(division.known.ids) & set(division.asked.ids)
+    assert (len(division.known), len(division.asked)) == (60, 30)
 
 
 PUBLISHED = [
@@ -120,10 +129,10 @@ def test_labels_that_only_what_is_asked_has_are_no_choice(run: runs.Run) -> None
     plain.add(NewImage(f"{n}.png", pixels=pixels) for n, pixels in enumerate(pictures(4)))
     both = imagesets.merge(settings.workspace(), ["queries", "plain"], "both")
     with pytest.raises(UserError, match="no two labels in common"):
-        probes.evaluate(run, queries, both)
+        probes.evaluate(run, queries, both, parts=KNN)
     more = two_colours("more", 60, 1)
     more.remove([id_ for id_, label in zip(more.ids, more.labels, strict=True) if label == "mud"])
-    found = probes.evaluate(run, queries, more)
+    found = probes.evaluate(run, queries, more, parts=KNN)
     assert found["labels"] == ["blue", "red"]
     assert (found["chance"], found["memory"], found["queries"]) == (0.5, 40, 20)
 
@@ -132,14 +141,14 @@ def test_a_memory_that_is_a_part_of_the_queries_is_not_asked_about(run: runs.Run
     whole = two_colours("whole", 30, 0)
     part = imagesets.merge(settings.workspace(), ["whole"], "part")
     part.remove([id_ for row, id_ in enumerate(part.ids) if row % 2])
-    names, known, asked = probes._rows(whole, part)
-    assert names == ["blue", "mud", "red"]
-    assert {part.ids[row] for row in known.rows} == set(part.ids)
-    assert {whole.ids[row] for row in asked.rows} == set(whole.ids) - set(part.ids)
-    found = probes.evaluate(run, whole, part)
+    division = probes.divide(whole, part)
+    assert division.names == ["blue", "mud", "red"]
+    assert set(division.known.ids) == set(part.ids)
+    assert set(division.asked.ids) == set(whole.ids) - set(part.ids)
+    found = probes.evaluate(run, whole, part, parts=KNN)
     assert (found["memory"], found["queries"]) == (15, 15)
     same = imagesets.merge(settings.workspace(), ["whole"], "same")
-    assert probes.evaluate(run, whole, same)["memory"] == 24  # the same images: split
+    assert probes.evaluate(run, whole, same, parts=KNN)["memory"] == 24  # the same images: split
 
 
 def test_it_is_said_which_set_has_no_labels() -> None:
@@ -147,6 +156,67 @@ def test_it_is_said_which_set_has_no_labels() -> None:
     plain = imagesets.create(settings.workspace(), "plain")
     plain.add(NewImage(f"{n}.png", pixels=pixels) for n, pixels in enumerate(pictures(4)))
     with pytest.raises(UserError, match="'plain' have no two labels to tell apart"):
-        probes._rows(plain, queries)
+        probes.divide(plain, queries)
     with pytest.raises(UserError, match="'plain' and 'queries' have no two labels in common"):
-        probes._rows(queries, plain)
+        probes.divide(queries, plain)
+
+
+def test_what_was_measured_is_kept_and_labels_that_changed_are_measured_anew(run: runs.Run) -> None:
+    images = two_colours("some", 40, 0)
+    division = probes.divide(images)
+    assert probes.missing(run, division) == list(probes.PARTS)
+    before = probes.state(run, division)
+    probes.measure(run, division, ["knn"])
+    assert probes.missing(run, division) == ["linear", "few", "maps"]
+    assert probes.state(run, division) != before
+    found = probes.find(run, division, "knn")
+    assert found is not None
+    assert np.array_equal(found.truth, division.asked.labels)
+    images.relabel(images.ids[:3], "other")
+    assert probes.find(run, probes.divide(images), "knn") is None
+
+
+def test_linear_and_few_labels_stand_beside_baselines(run: runs.Run) -> None:
+    images = two_colours("some", 60, 0)
+    found = probes.evaluate(run, images, parts=["linear", "few"])
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["linear"]["colours"] > 0.9
+    assert set(found["few"]) == {"run", "untrained", "pixels", "colours"}
+    counts = [point["count"] for point in found["few"]["run"]]
+    assert counts == [point["count"] for point in found["few"]["pixels"]]
+    assert counts[0] == 1
+    assert counts[-1] == "all"
+    lead = found["leads"]["linear"]["pixels"]
+    assert lead["low"] <= lead["difference"] <= lead["high"]
+    assert lead["difference"] == pytest.approx(found["linear"]["best"]["run"] - found["linear"]["pixels"])
+
+
+def test_a_source_has_the_features_of_the_same_images_whatever_the_cache_holds(run: runs.Run) -> None:
+    division = probes.divide(two_colours("some", 20, 0))
+    one = featured.of(run, division, "run")
+    again = featured.of(run, division, "run")
+    assert set(one) == {f"block{n}" for n in range(1, 6)}
+    for block in one:
+        assert np.array_equal(one[block].known, again[block].known)
+        assert one[block].asked.shape[0] == len(division.asked)
+    assert set(featured.of(run, division, "pixels")) == {"pixels"}
+    (folder,) = {path.parent for path in (settings.load().home / "cache" / "features").rglob("*.bin")} - {
+        featured._path(run, division, "pixels").parent
+    }
+    (folder / "features.bin").write_bytes(b"half")
+    whole = featured.of(run, division, "run")
+    assert np.array_equal(whole["block5"].asked, one["block5"].asked)
+
+
+def test_reading_needs_no_torch(run: runs.Run) -> None:
+    probes.measure(run, probes.divide(two_colours("some", 40, 0)), ["knn"])
+    script = (
+        "import sys; from sslviz import imagesets, probes, runs, settings\n"
+        f"run = runs.open_run(settings.workspace(), {run.id!r})\n"
+        "images = imagesets.open_set(settings.workspace(), 'some')\n"
+        "division = probes.divide(images, probes.memory_for(run, images))\n"
+        "assert probes.find(run, division, 'knn').accuracy('run') >= 0\n"
+        "assert probes.missing(run, division) == ['linear', 'few', 'maps']\n"
+        "assert not {'torch', 'sklearn', 'scipy', 'streamlit'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import typer
 
 import sslviz
-from sslviz.cli import bench, images, inspect, machine, reproduce, runs, train
+from sslviz.cli import bench, evaluate, images, inspect, machine, reproduce, runs, train
 from sslviz.cli.output import complain
 from sslviz.errors import UserError
 
@@ -36,7 +36,7 @@ app = typer.Typer(
 app.command("app")(machine.serve_app)
 app.add_typer(images.commands, name="images")
 app.command("train")(train.train)
-app.command("evaluate")(inspect.evaluate)
+app.command("evaluate")(evaluate.evaluate)
 app.command("embed")(inspect.embed)
 app.command("neighbors")(inspect.neighbors)
 app.command("runs")(runs.runs)

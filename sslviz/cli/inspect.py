@@ -1,4 +1,4 @@
-"""`sslviz evaluate`, `embed` and `neighbors`: what a run has learned."""
+"""`sslviz embed` and `neighbors`: the features of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import typer
 
-from sslviz.cli.output import Progress, emit, percent, table
+from sslviz.cli.output import Progress, emit, table
 from sslviz.errors import UserError
 from sslviz.files import replace, temporary_beside
 
@@ -28,41 +28,6 @@ OUT = typer.Option(..., "--out", help="The .npz file to write.")
 JSON = typer.Option(False, "--json", help="Print one JSON object at the end.")
 
 
-def evaluate(
-    which: str = RUN,
-    images: str = IMAGES,
-    memory: str | None = typer.Option(
-        None, help="What is known.  [default: the run's own images if labelled alike, else a split]"
-    ),
-    device: str = DEVICE,
-    as_json: bool = JSON,
-) -> None:
-    """How well nearest neighbours in a run's features predict labels."""
-    run, queries, device = _opened(which, images, device)
-    from sslviz import probes
-    from sslviz.worker.beginning import open_images
-
-    if memory is not None:
-        known: ImageSet | None = _images(memory)
-    else:
-        try:
-            own = open_images(run)
-        except UserError:  # deleted since: a split serves as well
-            own = None
-        known = probes.default_memory(queries, own)
-    progress = Progress("Evaluating")
-    try:
-        found = probes.evaluate(run, queries, known, device=device, report=progress)
-    finally:
-        progress.close()
-    knn = found["knn"]
-    rows = [("block", "run", "untrained")]
-    rows += [(b, percent(knn["run"][b]), percent(knn["untrained"][b])) for b in knn["run"]]
-    rows += [("best", percent(knn["best"]["run"]), percent(knn["best"]["untrained"]))]
-    text = f"{table(rows)}\npixels {percent(knn['pixels'])}, chance {percent(found['chance'])}"
-    emit(found, as_json, f"{text}; {found['queries']:,} queries, {found['memory']:,} in memory")
-
-
 def embed(
     which: str = RUN,
     images: str = IMAGES,
@@ -74,7 +39,7 @@ def embed(
     """Write ids, names, labels, features and map coordinates to a file for numpy."""
     if not out.parent.is_dir():
         raise UserError(f"There is no folder {str(out.parent)!r}.")
-    run, chosen, device = _opened(which, images, device)
+    run, chosen, device = opened(which, images, device)
     import numpy as np
 
     from sslviz import neighbors, project
@@ -136,7 +101,7 @@ def neighbors(
     as_json: bool = JSON,
 ) -> None:
     """The images of a set that a run takes to be most like one image."""
-    run, chosen, device = _opened(which, images, device)
+    run, chosen, device = opened(which, images, device)
     import numpy as np
 
     from sslviz import neighbors as nearest
@@ -159,7 +124,7 @@ def neighbors(
     emit({"neighbors": shown}, as_json, table(rows))
 
 
-def _images(text: str) -> ImageSet:
+def images_named(text: str) -> ImageSet:
     from sslviz import ingest, settings
 
     progress = Progress("Reading images")
@@ -172,7 +137,7 @@ def _images(text: str) -> ImageSet:
     return found
 
 
-def _opened(which: str, images: str, device: str) -> tuple[Run, ImageSet, str]:
+def opened(which: str, images: str, device: str) -> tuple[Run, ImageSet, str]:
     """Run, images and device; mistakes that need no torch are found before it is imported."""
     from sslviz import settings
     from sslviz.runs import open_run
@@ -181,7 +146,7 @@ def _opened(which: str, images: str, device: str) -> tuple[Run, ImageSet, str]:
     if run.damage:
         raise UserError(run.damage, "Delete the run, or choose another.")
     run.weights()
-    chosen = _images(images)
+    chosen = images_named(images)
     from sslviz.worker.waiting import resolve_device
 
     return run, chosen, resolve_device(device)

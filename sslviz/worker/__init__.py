@@ -206,6 +206,19 @@ def _inside(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, A
     return {"run": arguments["run"], "set": arguments["set"]}
 
 
+def _probe(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
+    """`workspace`, `run`, `set`, `memory`: what is known; `parts`: see `probes.measure`."""
+    from sslviz import imagesets, probes, runs
+    from sslviz.worker.waiting import resolve_device
+
+    workspace = Path(arguments["workspace"])
+    images = imagesets.open_set(workspace, arguments["set"])
+    division = probes.divide(images, imagesets.open_set(workspace, arguments["memory"]))
+    run = runs.open_run(workspace, arguments["run"])
+    probes.measure(run, division, arguments["parts"], device=resolve_device("auto"), report=report)
+    return {"run": run.id, "set": images.name}
+
+
 KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
     "ingest": _ingest,
     "scenes": _scenes,
@@ -215,6 +228,7 @@ KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
     "posters": _posters,
     "preview": _posters,
     "inside": _inside,
+    "probe": _probe,
 }
 
 

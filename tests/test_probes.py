@@ -220,3 +220,19 @@ def test_reading_needs_no_torch(run: runs.Run) -> None:
         "assert not {'torch', 'sklearn', 'scipy', 'streamlit'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("labels", ["aab", "aabb", "aaaaaab", "aabbccddee", "aabb----"])
+def test_the_smallest_sets_that_can_be_asked_are_answered(run: runs.Run, labels: str) -> None:
+    """Classes with one image, which is known and never asked about; images without a label are neither."""
+    images = imagesets.create(settings.workspace(), "tiny")
+    shown = pictures(len(labels), seed=7)
+    images.add(
+        NewImage(f"{n}.png", pixels=pixels, label=None if label == "-" else label)
+        for n, (pixels, label) in enumerate(zip(shown, labels, strict=True))
+    )
+    found = probes.evaluate(run, images, parts=["knn", "linear", "few"])
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["memory"] + found["queries"] == len(labels.replace("-", ""))
+    assert found["chance"] == pytest.approx(1 / len(set(labels) - {"-"}))
+    assert found["few"]["run"][-1]["count"] == "all"

@@ -14,7 +14,7 @@ from PIL import Image
 from small_runs import make_set
 
 from sslviz import neighbors, settings
-from sslviz.bench import browsing, customary, intake, looking, training
+from sslviz.bench import browsing, customary, intake, looking, probing, training
 from sslviz.cli.bench import _copied, told
 from sslviz.plan import Plan
 from sslviz.tasks import TASKS, make_task
@@ -129,6 +129,22 @@ def test_what_is_looked_at_has_figures_beside_bounds() -> None:
     assert same > 0.25, "the cloud is to have groups, as features do"
 
 
+def test_probes_have_figures_beside_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {"IMAGES": 600, "WIDTH": 30, "WIDTHS": (8, 9), "KNOWN": 90, "ASKED": 50, "STEPS": 3}
+    for name, value in sizes.items():
+        monkeypatch.setattr(probing, name, value)
+    rows, labels = probing.grouped(600, 30)
+    assert (rows >= 0).all()
+    assert np.bincount(labels).tolist() == [60] * 10
+    found = probing.measure()
+    assert found["linear"]["bound_above"] > 0.001, "stopped before it is done"
+    assert "stopped after 3 steps" in told(found)
+    assert found["few"]["seconds"] < found["few"]["bound"] == 60
+    monkeypatch.setattr(probing, "STEPS", 3000)
+    assert abs(probing._linear()["bound_above"]) < 1e-3
+    json.dumps(found)
+
+
 def test_neighbours_are_told_beside_those_of_faiss(monkeypatch: pytest.MonkeyPatch) -> None:
     class Flat:
         def __init__(self, width: int) -> None:
@@ -152,9 +168,13 @@ def test_neighbours_are_told_beside_those_of_faiss(monkeypatch: pytest.MonkeyPat
 def test_everything_that_is_looked_at_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, count in {"FEW": 50, "MANY": 60, "CROWD": 70}.items():
         monkeypatch.setattr(looking, name, count)
+    for name, value in {"IMAGES": 300, "WIDTH": 8, "WIDTHS": (8, 9), "KNOWN": 40, "ASKED": 30}.items():
+        monkeypatch.setattr(probing, name, value)
     monkeypatch.setattr(looking, "cloud", lambda count=60, of=looking.cloud: of(count))
     found = looking.measure()
-    assert {"knn", "pca", "umap", "umap_many", "tsne", "trustworthiness", "knn_many"} == set(found)
+    assert {"knn", "pca", "umap", "umap_many", "tsne", "trustworthiness", "knn_many", "linear", "few"} == set(
+        found
+    )
     for one in found.values():
         assert one["times"] == pytest.approx(one["seconds"] / one["bound"])
     assert [found[name]["images"] for name in ("tsne", "umap_many", "knn_many")] == [50, 60, 70]

@@ -1,4 +1,5 @@
-"""What is computed to be looked at: neighbours, maps and their faithfulness, each beside its bound."""
+"""What is computed to be looked at: neighbours, maps, how faithful they are, and what labels are told by:
+each beside its bound."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from sslviz import neighbors, project
+from sslviz.bench import probing
 
 IMAGES, WIDTH = 5_000, 256
 NEAR = 50
@@ -35,13 +37,15 @@ def cloud(count: int = IMAGES, width: int = WIDTH, groups: int = 10) -> NDArray[
 
 def measure() -> dict[str, dict[str, Any]]:
     """Seconds of what is looked at, each beside its bound: all-pairs neighbours of 5,000 and 50,000 × 256
-    features, PCA of 5,000, warm UMAP of 5,000 and 20,000, t-SNE of 2,000, trustworthiness of 20,000."""
+    features, PCA of 5,000, warm UMAP of 5,000 and 20,000, t-SNE of 2,000, trustworthiness of 20,000, and of
+    what `probing` measures."""
     features = cloud()
     found = {"knn": _knn(features), "pca": _pca(features), "umap": _umap(features)}
     found["tsne"] = _tsne(cloud(FEW))
     many = cloud(MANY)
     found |= {"umap_many": _umap(many, 1), "trustworthiness": _trustworthiness(many)}
     found["knn_many"] = _knn(cloud(CROWD), FEWER_NEAR, 1)
+    found |= probing.measure()
     return {name: one | {"times": one["seconds"] / one["bound"]} for name, one in found.items()}
 
 

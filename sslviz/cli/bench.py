@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from sslviz.imagesets import ImageSet
 
 TIMED = (
-    "first_metric", "knn", "knn_many", "pca", "umap", "umap_many", "tsne", "trustworthiness", "repaint",
-    "map_cold", "map", "map_hover", "map_lasso", "map_blocked",
+    "first_metric", "knn", "knn_many", "pca", "umap", "umap_many", "tsne", "trustworthiness", "linear", "few",
+    "repaint", "map_cold", "map", "map_hover", "map_lasso", "map_blocked",
 )  # fmt: skip
 """What has seconds beside a bound, in the order in which it is told."""
 
@@ -36,7 +36,7 @@ def bench(
     only: str = typer.Option(ALL, help="Parts to measure."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object at the end."),
 ) -> None:
-    """Measure training, reading pictures, neighbours, maps and pages, each beside its bound."""
+    """Measure training, reading pictures, neighbours, maps, probes and pages, each beside its bound."""
     from sslviz import bench as measuring
     from sslviz import ingest, settings
     from sslviz.cli.machine import app_script

@@ -31,6 +31,7 @@ ORDER = (
         "neighbors",
         "linear",
         "origins",
+        "similarity",
         "project",
         "curves",
         "comparison",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sslviz import embeddings, figures
+from sslviz import embeddings, figures, similarity
 from sslviz.embeddings.stored import Embedding
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
@@ -78,12 +78,7 @@ def column(name: str, run: Run, images: ImageSet, embedding: Embedding, block: s
 
 def changed(one: Embedding, other: Embedding, k: int = 10) -> NDArray[np.float32]:
     """Share of each image's k nearest by `one` that are not among those by `other`: (N,) in [0, 1]."""
-    k = min(k, one.indices.shape[1], other.indices.shape[1])
-    if k == 0:
-        return np.zeros(len(one.indices), np.float32)
-    same = (one.indices[:, :k, None] == other.indices[:, None, :k]).any(2)
-    share: NDArray[np.float32] = (1 - same.mean(1)).astype(np.float32)
-    return share
+    return 1 - similarity.shared(one.indices, other.indices, k)
 
 
 def _words(title: str, words: list[str | None]) -> Column:

@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +31,9 @@ from sslviz.embeddings import stored
 from sslviz.errors import UserError
 from sslviz.files import read_json, write_atomically, write_json
 from sslviz.imagesets import ImageSet
-from sslviz.runs import Run, checkpoints
+from sslviz.runs import Run
 from sslviz.runs.identity import identity, weights_digest
-
-if TYPE_CHECKING:
-    from sslviz.model import Network
+from sslviz.runs.states import states
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -126,17 +124,17 @@ def compute(
         images = imagesets.Crops(images)
     if len(images) == 1:
         raise UserError(f"The set {set_name!r} has one image.", "Add more: a map shows which lie near which.")
-    states, folder = _states(run), _folder(run, images, points)
+    course, folder = states(run), _folder(run, images, points)
     block = _existing(run, images, block)
     if _read(run, images, folder, block) is not None:
         return
     rows = sample(embeddings.label_numbers(images)[0], points)
     source = _Source(run, images, block, rows, networks.squares_for(run, images)[rows])
-    total = 100 * len(states)
+    total = 100 * len(course)
     maps: list[Floats] = []
     near: list[tuple[Ints, Floats]] = []
-    for done, (_, weights) in enumerate(reversed(states)):
-        said = f"Frame {done + 1} of {len(states)}"
+    for done, (_, weights) in enumerate(reversed(course)):
+        said = f"Frame {done + 1} of {len(course)}"
 
         def tell(part: int, of: int, done: int = done, said: str = said) -> None:
             if report:
@@ -163,7 +161,7 @@ def compute(
         "indices": np.stack([indices for indices, _ in near[::-1]]).astype(np.int32),
         "similarity": np.stack([similarity for _, similarity in near[::-1]]),
     }
-    _store(folder, block, [step for step, _ in states], arrays)
+    _store(folder, block, [step for step, _ in course], arrays)
     stored.prune()
     if report:
         report(total, total, "")
@@ -181,22 +179,6 @@ def sample(labels: Ints, count: int, seed: int = 0) -> Ints:
     order = np.lexsort((np.random.default_rng(seed).random(total), labels))
     places = (2 * np.arange(count) + 1) * total // (2 * count)
     return np.sort(order[places]).astype(np.int64)
-
-
-def _states(run: Run) -> list[tuple[int, Path | None]]:
-    """(step, weights) of what is left of a run's course, in order; None for the weights that its seed gives.
-
-    Raises `UserError` where there are no weights.
-    """
-    newest = run.weights()
-    last = int(newest.parent.name)
-    kept = run.snapshots() or [(step, folder) for step, folder in run.checkpoints()][:0:-1]
-    states: list[tuple[int, Path | None]] = []
-    if run.spec.start is None and last > 0:
-        states.append((0, None))
-        kept = [(step, folder) for step, folder in kept if step > 0]
-    states += [(step, folder / checkpoints.MODEL) for step, folder in kept if step < last]
-    return [*states, (last, newest)]
 
 
 def _existing(run: Run, images: ImageSet, block: str | None) -> str:
@@ -244,7 +226,7 @@ class _Source:
         if known is not None:
             with contextlib.suppress(OSError, ValueError):
                 return np.array(known.features[self.rows])
-        network = _network(self.run, weights)
+        network = networks.at(self.run, weights)
         found = features.extract(
             network,
             networks.task_of(self.run),
@@ -255,30 +237,10 @@ class _Source:
         return found[self.block]
 
 
-def _network(run: Run, weights: Path | None) -> Network:
-    """The network of a run with the encoder of a snapshot or a checkpoint."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    from sslviz import networks
-
-    network = networks.untrained(run)
-    if weights is None:
-        return network
-    try:
-        found, own = load_file(weights), network.encoder.state_dict()
-        network.encoder.load_state_dict({k: found[f"encoder.{k}"].to(v.dtype) for k, v in own.items()})
-    except (KeyError, RuntimeError, SafetensorError, OSError):
-        raise UserError(
-            f"The weights of run {run.id} do not fit its network.", "It was made by another version."
-        ) from None
-    return network
-
-
 def _folder(run: Run, images: ImageSet, points: int) -> Path:
     """Where the films of a run on a set are kept: a name made of everything that they depend on."""
-    states = [[step, weights and weights_digest(weights)] for step, weights in _states(run)]
-    depends = [VERSION, "film", images.fingerprint, min(points, len(images)), states]
+    course = [[step, weights and weights_digest(weights)] for step, weights in states(run)]
+    depends = [VERSION, "film", images.fingerprint, min(points, len(images)), course]
     return kept.folder(stored.AREA, [*depends, *identity(run, "untrained")])
 
 

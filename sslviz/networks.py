@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -42,10 +44,31 @@ def trained(run: Run) -> Network:
         heads = {name: value for name, value in network.state_dict().items() if name.startswith("head.")}
         network.load_state_dict(heads | weights if run.bundled else weights)
     except (RuntimeError, SafetensorError, OSError):
-        raise UserError(
-            f"The weights of run {run.id} do not fit its network.", "It was made by another version."
-        ) from None
+        raise _unfit(run) from None
     return network
+
+
+def at(run: Run, weights: Path | None) -> Network:
+    """The network of a run with the encoder of a snapshot or a checkpoint, and a head that has learned
+    nothing; None for the weights that its seed gives. See `runs.states`.
+
+    Raises `UserError` where the weights are of another network.
+    """
+    network = untrained(run)
+    if weights is None:
+        return network
+    try:
+        found, own = load_file(weights), network.encoder.state_dict()
+        network.encoder.load_state_dict({k: found[f"encoder.{k}"].to(v.dtype) for k, v in own.items()})
+    except (KeyError, RuntimeError, SafetensorError, OSError):
+        raise _unfit(run) from None
+    return network
+
+
+def _unfit(run: Run) -> UserError:
+    return UserError(
+        f"The weights of run {run.id} do not fit its network.", "It was made by another version."
+    )
 
 
 def squares_for(run: Run, images: ImageSet) -> NDArray[np.uint8]:

@@ -102,7 +102,7 @@ def test_a_frame_in_between_is_of_the_weights_of_its_step(run: Run, images: Imag
 
     found = compute(run, block="block4")
     step, folder = run.snapshots()[4]
-    network = film._network(run, folder / "model.safetensors")
+    network = networks.at(run, folder / "model.safetensors")
     squares = networks.squares_for(run, images)
     rows = features.extract(network, networks.task_of(run), squares)["block4"]
     indices, similarity = neighbors.search(rows, rows, 20, exclude_self=True)

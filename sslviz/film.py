@@ -128,7 +128,7 @@ def compute(
     block = _existing(run, images, block)
     if _read(run, images, folder, block) is not None:
         return
-    rows = sample(embeddings.label_numbers(images)[0], points)
+    rows = imagesets.draw_evenly(embeddings.label_numbers(images)[0], points)
     source = _Source(run, images, block, rows, networks.squares_for(run, images)[rows])
     total = 100 * len(course)
     maps: list[Floats] = []
@@ -169,16 +169,6 @@ def compute(
 
 ALIKE = 1e-5
 """Features of length 1 that differ by less are the same but for rounding."""
-
-
-def sample(labels: Ints, count: int, seed: int = 0) -> Ints:
-    """At most `count` rows, ascending, with of each label, int64 (N,), its share to within one."""
-    total = len(labels)
-    if total <= count:
-        return np.arange(total, dtype=np.int64)
-    order = np.lexsort((np.random.default_rng(seed).random(total), labels))
-    places = (2 * np.arange(count) + 1) * total // (2 * count)
-    return np.sort(order[places]).astype(np.int64)
 
 
 def _existing(run: Run, images: ImageSet, block: str | None) -> str:

@@ -137,14 +137,14 @@ def test_the_same_again(run: Run, images: ImageSet) -> None:
 
 def test_of_a_large_set_each_label_has_its_share() -> None:
     labels = np.repeat(np.array([-1, 0, 1, 2]), [700, 4000, 290, 10])
-    rows = film.sample(labels, 500)
+    rows = imagesets.draw_evenly(labels, 500)
     assert len(set(rows.tolist())) == 500
     assert (np.diff(rows) > 0).all()
     for label, count in Counter(labels.tolist()).items():
         assert abs((labels[rows] == label).sum() - count / 10) <= 1
-    assert (film.sample(labels, 500) == rows).all()
-    assert (film.sample(labels, 500, seed=1) != rows).any()
-    assert (film.sample(labels, 5000) == np.arange(5000)).all()
+    assert (imagesets.draw_evenly(labels, 500) == rows).all()
+    assert (imagesets.draw_evenly(labels, 500, seed=1) != rows).any()
+    assert (imagesets.draw_evenly(labels, 5000) == np.arange(5000)).all()
 
 
 def test_a_film_of_a_part_of_the_set(run: Run, images: ImageSet) -> None:

@@ -38,7 +38,7 @@ ORDER = (
         "advice",
     ),
     ("ingest", "embeddings", "supervisor", "export", "classifiers", "inside", "naming", "few"),
-    ("posters", "papers", "film", "probes"),
+    ("posters", "papers", "film", "probes", "pretext"),
     ("worker",),
     ("ui",),
     ("bench",),
@@ -66,6 +66,7 @@ WITHOUT_TORCH = (
     "intervals",
     "probes",
     "origins",
+    "pretext",
     "cli",
 )
 """The server and the processes that decode images import these, and must not wait for torch."""

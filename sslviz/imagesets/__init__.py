@@ -40,6 +40,7 @@ from sslviz.imagesets.opened import (
     locked,
     names_locked,
 )
+from sslviz.imagesets.sample import Sample, draw_evenly, labels_digest
 
 __all__ = [
     "RESERVED",
@@ -47,13 +48,16 @@ __all__ = [
     "Entry",
     "ImageSet",
     "NewImage",
+    "Sample",
     "Summary",
     "create",
     "delete",
+    "draw_evenly",
     "find",
     "find_builtin",
     "find_origin",
     "free_name",
+    "labels_digest",
     "merge",
     "names",
     "open_set",

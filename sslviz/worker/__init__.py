@@ -219,6 +219,14 @@ def _probe(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, An
     return {"run": run.id, "set": images.name}
 
 
+def _scatter(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
+    """`workspace`, `set` and `runs`, ids: what the states of these runs are worth on that set."""
+    from sslviz import pretext
+
+    pretext.compute(Path(arguments["workspace"]), arguments["runs"], arguments["set"], report)
+    return {"set": arguments["set"]}
+
+
 KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
     "ingest": _ingest,
     "scenes": _scenes,
@@ -229,6 +237,7 @@ KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
     "preview": _posters,
     "inside": _inside,
     "probe": _probe,
+    "scatter": _scatter,
 }
 
 

@@ -39,6 +39,7 @@ ORDER = (
     ),
     ("ingest", "embeddings", "supervisor", "export", "classifiers", "inside", "naming", "few"),
     ("posters", "papers", "film", "probes", "pretext"),
+    ("lineup",),
     ("worker",),
     ("ui",),
     ("bench",),
@@ -67,6 +68,7 @@ WITHOUT_TORCH = (
     "probes",
     "origins",
     "pretext",
+    "lineup",
     "cli",
 )
 """The server and the processes that decode images import these, and must not wait for torch."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import typer
 
 import sslviz
-from sslviz.cli import bench, evaluate, images, inspect, machine, reproduce, runs, train
+from sslviz.cli import bench, compare, evaluate, images, inspect, machine, reproduce, runs, train
 from sslviz.cli.output import complain
 from sslviz.errors import UserError
 
@@ -36,6 +36,7 @@ app = typer.Typer(
 app.command("app")(machine.serve_app)
 app.add_typer(images.commands, name="images")
 app.command("train")(train.train)
+app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)
 app.command("embed")(inspect.embed)
 app.command("neighbors")(inspect.neighbors)

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
-from sslviz.ui import downstream_classes, downstream_naming, downstream_scatter, frame
+from sslviz.ui import (
+    downstream_classes,
+    downstream_naming,
+    downstream_scatter,
+    downstream_tasks,
+    frame,
+)
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,7 @@ class Part:
 PARTS = {
     "classes": Part("Classification", downstream_classes.show),
     "name": Part("Click to label", downstream_naming.show),
+    "tasks": Part("Four tasks", downstream_tasks.show),
     "scatter": Part("Pretext and downstream", downstream_scatter.show),
 }
 

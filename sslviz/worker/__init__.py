@@ -206,6 +206,16 @@ def _inside(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, A
     return {"run": arguments["run"], "set": arguments["set"]}
 
 
+def _compare(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
+    """`workspace`, `set` and `runs`, ids: what these runs are worth on that set, side by side."""
+    from sslviz.lineup import computing
+    from sslviz.worker.waiting import resolve_device
+
+    workspace, device = Path(arguments["workspace"]), resolve_device("auto")
+    computing.compute(workspace, arguments["runs"], arguments["set"], device=device, report=report)
+    return {"set": arguments["set"]}
+
+
 def _probe(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
     """`workspace`, `run`, `set`, `memory`: what is known; `parts`: see `probes.measure`."""
     from sslviz import imagesets, probes, runs
@@ -236,6 +246,7 @@ KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
     "posters": _posters,
     "preview": _posters,
     "inside": _inside,
+    "compare": _compare,
     "probe": _probe,
     "scatter": _scatter,
 }

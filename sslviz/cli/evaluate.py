@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 TITLES = {
     "knn": "20 nearest neighbours",
     "linear": "linear",
-    "linear_map": "linear on the map",
-    "three_layers": "three layers on the map",
-    "conv_block": "convolutional block",
 }
 COLUMNS = {"run": "run", "untrained": "untrained", "pixels": "raw pixels", "colours": "colours"}
 
@@ -29,9 +26,7 @@ def evaluate(
     memory: str | None = typer.Option(
         None, help="What is known.  [default: the run's own images if labelled alike, else a split]"
     ),
-    only: str | None = typer.Option(
-        None, metavar="PARTS", help="Some of knn,linear,few,maps,masks,boxes.  [default: all there can be]"
-    ),
+    only: str | None = typer.Option(None, metavar="PARTS", help="Some of knn,linear,few.  [default: all]"),
     device: str = DEVICE,
     as_json: bool = JSON,
 ) -> None:
@@ -90,12 +85,6 @@ def _shown(found: dict[str, Any]) -> str:
             (block, percent(share), percent(one["untrained"][block])) for block, share in one["run"].items()
         ]
         said.append(table(rows))
-    if "whole" in found:
-        whole = found["whole"]
-        said.append(
-            f"The whole network trained on the labels: from the run {percent(whole['fine_tuned'])}, "
-            f"from scratch {percent(whole['supervised'])}."
-        )
     if found.get("few"):
         said.append(_few(found["few"]))
     said.append(

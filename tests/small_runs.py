@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
-from sslviz import imagesets, runs, settings
+from sslviz import imagesets, jobs, runs, settings
 from sslviz.imagesets import ImageSet, NewImage
 from sslviz.runs import Run, Spec
 
@@ -64,6 +65,20 @@ def python(code: str, *arguments: str) -> subprocess.Popen[str]:
     )
     STARTED.append(process)
     return process
+
+
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Have no process start; the modules that were to run in one are noted. A thread that an earlier test
+    left may still ask for one, but for a folder of another home."""
+    asked: list[str] = []
+    home = str(settings.load().home)
+
+    def note(module: str, *arguments: str, **_: Any) -> None:
+        if not arguments or arguments[0].startswith(home):
+            asked.append(module)
+
+    monkeypatch.setattr(jobs.processes, "detach", note)
+    return asked
 
 
 def end_all() -> None:

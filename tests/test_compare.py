@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_runs import ROOT, make_set
+from small_runs import ROOT, make_set, recorded
 from streamlit.testing.v1 import AppTest
 
 from sslviz import (
@@ -17,7 +17,6 @@ from sslviz import (
     features,
     figures,
     imagesets,
-    jobs,
     lineup,
     neighbors,
     networks,
@@ -57,9 +56,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """No process starts; the modules that were to run are returned."""
-    asked: list[str] = []
-    monkeypatch.setattr(jobs.processes, "detach", lambda module, *rest, **options: asked.append(module))
-    return asked
+    return recorded(monkeypatch)
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from small_runs import make_run, make_set, pictures
+from small_runs import make_run, make_set, pictures, recorded
 from streamlit.testing.v1 import AppTest
 
-from sslviz import imagesets, jobs, runs, settings, worker
+from sslviz import imagesets, runs, settings, worker
 from sslviz.imagesets import NewImage
 from sslviz.jobs import Job
 from sslviz.probes import Judged
@@ -27,9 +27,7 @@ with frame.guard():
 @pytest.fixture(autouse=True)
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """No process starts; the modules that were to run are returned."""
-    asked: list[str] = []
-    monkeypatch.setattr(jobs.processes, "detach", lambda module, *rest, **options: asked.append(module))
-    return asked
+    return recorded(monkeypatch)
 
 
 @pytest.fixture

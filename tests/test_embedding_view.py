@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_runs import recorded
 from streamlit.testing.v1 import AppTest
 from test_embeddings import Features, features, make_run, make_set
 
@@ -24,8 +25,7 @@ __all__ = ["features"]
 @pytest.fixture(autouse=True)
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """No process starts; the names of those asked for are returned."""
-    asked: list[str] = []
-    monkeypatch.setattr(jobs.processes, "detach", lambda module, *rest, **options: asked.append(module))
+    asked = recorded(monkeypatch)
     monkeypatch.setattr(project, "umap", lambda features, *_, dims, report: project.pca(features, dims) ** 3)
     return asked
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from small_runs import recorded
 from streamlit.testing.v1 import AppTest
 from test_inside import compute, few, make_run, make_set
 
-from sslviz import inside, jobs, settings, worker
+from sslviz import inside, settings, worker
 from sslviz.inside import places
 from sslviz.jobs import Job
 from sslviz.ui import inside_work
@@ -27,9 +28,7 @@ SECTIONS = ["First filters", "What excites a channel", "Attention maps", "Dense 
 @pytest.fixture(autouse=True)
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """No process starts; the modules that were to run are returned."""
-    asked: list[str] = []
-    monkeypatch.setattr(jobs.processes, "detach", lambda module, *rest, **options: asked.append(module))
-    return asked
+    return recorded(monkeypatch)
 
 
 def opened(run: str, row: int | None = None) -> AppTest:

@@ -299,6 +299,7 @@ def test_two_servers_start_one_supervisor_and_it_leaves() -> None:
     wait_for(lambda: not runs.is_held(jobs.supervisor_lock()))
 
 
+@pytest.mark.slow
 def test_submitted_runs_are_trained_once_though_the_server_is_killed() -> None:
     chosen = make_set()
     waiting = [make_run(chosen, steps=2) for _ in range(2)]

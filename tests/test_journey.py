@@ -174,6 +174,7 @@ def shown(page: Page, kind: str) -> set[bool]:
     return set(found)
 
 
+@pytest.mark.slow
 def test_zoom_and_hidden_curves_survive_updates(browser: Browser, server: Server, photographs: bytes) -> None:
     """Ten updates of a live run later one still looks at what one had zoomed into."""
     page = browser.new_page(viewport={"width": 1280, "height": 1000})

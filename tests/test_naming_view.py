@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_runs import recorded
 from streamlit.testing.v1 import AppTest
 from test_embeddings import Features, features, make_run, make_set
 
-from sslviz import embeddings, imagesets, jobs, naming, runs, settings
+from sslviz import embeddings, imagesets, naming, runs, settings
 from sslviz.imagesets import ImageSet
+from sslviz.jobs import Job
 from sslviz.runs import Run
 from sslviz.tables import as_csv
 from sslviz.ui import downstream_naming, naming_board
@@ -26,9 +28,7 @@ __all__ = ["features"]
 @pytest.fixture(autouse=True)
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """No process starts; the names of those asked for are returned."""
-    asked: list[str] = []
-    monkeypatch.setattr(jobs.processes, "detach", lambda module, *rest, **options: asked.append(module))
-    return asked
+    return recorded(monkeypatch)
 
 
 @pytest.fixture
@@ -68,7 +68,9 @@ def test_what_is_missing_is_asked_for(features: Features, started: list[str]) ->
     make_set()
     app = opened(make_run())
     assert "You can begin to name them" in words(app)
-    assert started.count("sslviz.worker") == 1
+    assert "sslviz.worker" in started
+    asked = [Job(folder).request()[0] for folder in (settings.load().home / "jobs").iterdir()]
+    assert asked.count("embed") == 1  # beside what the first view of the page asks for
 
 
 def test_from_the_first_name_to_the_last(features: Features, drawn: list[Board]) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_runs import ROOT, make_run, make_set
+from small_runs import ROOT, make_run, make_set, recorded
 from streamlit.testing.v1 import AppTest
 
-from sslviz import features, jobs, networks, pretext, runs, settings, worker
+from sslviz import features, networks, pretext, runs, settings, worker
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
 from sslviz.jobs import Job
@@ -34,9 +34,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """No process starts; the modules that were to run are returned."""
-    asked: list[str] = []
-    monkeypatch.setattr(jobs.processes, "detach", lambda module, *rest, **options: asked.append(module))
-    return asked
+    return recorded(monkeypatch)
 
 
 @pytest.fixture

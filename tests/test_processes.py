@@ -62,6 +62,7 @@ def goes_on(run: Run) -> None:
     wait_for(lambda: run.status().step > step)
 
 
+@pytest.mark.slow
 def test_a_supervisor_is_killed_and_the_next_one_goes_on_where_it_was(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

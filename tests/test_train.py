@@ -777,6 +777,7 @@ def test_thousands_of_classes_begin_as_features_of_their_examples(monkeypatch: p
 
 
 @pytest.mark.skipif(not keep_freed_memory(), reason="this C library's memory is left to itself")
+@pytest.mark.slow
 def test_a_step_asks_for_no_new_memory() -> None:
     """In a process of its own, whose memory nothing else has touched: the first steps fetch all there is."""
     script = """

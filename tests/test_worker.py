@@ -402,6 +402,7 @@ def test_a_device_is_waited_for_and_one_can_stop_waiting(images: ImageSet) -> No
     assert any("another run" in message for message in told)
 
 
+@pytest.mark.slow
 def test_kill_9_and_sigterm_of_a_real_worker(images: ImageSet) -> None:
     killed, terminated = make_run(images, steps=100_000), make_run(images, steps=100_000)
     first = worker(killed)

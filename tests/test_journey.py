@@ -81,6 +81,8 @@ def over_a_point(page: Page) -> tuple[float, float]:
     from playwright.sync_api import TimeoutError as Waited
 
     for _ in range(SECONDS // 5_000):
+        # The map may reach below the window, where there is no pointer.
+        page.locator(".em-plot").scroll_into_view_if_needed()
         x, y = page.evaluate(
             """() => {
                 const plot = document.querySelector('.em-plot'), { xaxis, yaxis } = plot._fullLayout;

@@ -14,13 +14,16 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from sslviz import jobs
 from sslviz.errors import UserError
 from sslviz.runs import Run, Status, read_run
+
+if TYPE_CHECKING:
+    from sslviz.imagesets import ImageSet
 
 Progress = Callable[..., None]
 """Called with things done, things to do, and what is being done."""
@@ -237,6 +240,29 @@ def _scatter(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, 
     return {"set": arguments["set"]}
 
 
+def _segment(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
+    """`workspace`, `run`, `set`: see `dense.segment`."""
+    from sslviz import dense
+
+    dense.segment(*_run_and_set(arguments), report=report)
+    return {"run": arguments["run"], "set": arguments["set"]}
+
+
+def _locate(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
+    """`workspace`, `run`, `set`: see `dense.locate`."""
+    from sslviz import dense
+
+    dense.locate(*_run_and_set(arguments), report=report)
+    return {"run": arguments["run"], "set": arguments["set"]}
+
+
+def _run_and_set(arguments: dict[str, Any]) -> tuple[Run, ImageSet]:
+    from sslviz import imagesets, runs
+
+    workspace = Path(arguments["workspace"])
+    return runs.open_run(workspace, arguments["run"]), imagesets.open_set(workspace, arguments["set"])
+
+
 KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
     "ingest": _ingest,
     "scenes": _scenes,
@@ -246,6 +272,8 @@ KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
     "posters": _posters,
     "preview": _posters,
     "inside": _inside,
+    "segment": _segment,
+    "locate": _locate,
     "compare": _compare,
     "probe": _probe,
     "scatter": _scatter,

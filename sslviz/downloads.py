@@ -18,25 +18,40 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from filelock import FileLock
+from numpy.typing import NDArray
 
 from sslviz import imagesets, settings
 from sslviz.errors import UserError
 from sslviz.files import free_bytes, full_disk, writing
-from sslviz.images import bitmap
+from sslviz.images import Stored, bitmap, read_mask
 from sslviz.images.pool import decode_all
 from sslviz.imagesets import ImageSet, NewImage
+from sslviz.imagesets.index import Box
 
 Progress = Callable[[int, int], None]
-Example = tuple[str, str, bytes | Path]
-"""Name, label, and the image or where it lies."""
+
+
+class Example(NamedTuple):
+    """One image of a public set."""
+
+    name: str
+    label: str
+    image: bytes | Path
+    """The image, or where it lies."""
+    trimap: Path | None = None
+    """Where a picture lies that says 1 for the object, 2 for the background and 3 for what may be either."""
+
 
 _SILENCE_SECONDS = 60.0
 """How long a server may say nothing before the download is given up."""
 _ARCHIVES = (".tgz", ".gz", ".mat")
+_MEANING = np.full(256, 255, np.uint8)
+_MEANING[1:3] = 1, 0
+"""By number in a trimap, the number in a mask."""
 _DOWNLOAD_SHARE = 0.7
 """Part of the progress bar that the download has; the rest is the reading of the images."""
 
@@ -75,7 +90,7 @@ def _arrays(part: str, dataset: Any) -> Iterator[Example]:
     """Of data sets that hold pixels and not files: pictures with no loss, for the decoding children."""
     for number in range(len(dataset)):
         picture, label = dataset[number]
-        yield f"{part}/{number:05d}.bmp", dataset.classes[label], bitmap(np.asarray(picture))
+        yield Example(f"{part}/{number:05d}.bmp", dataset.classes[label], bitmap(np.asarray(picture)))
 
 
 def _imagenette(root: Path) -> Iterator[Example]:
@@ -86,7 +101,7 @@ def _imagenette(root: Path) -> Iterator[Example]:
         dataset = Imagenette(root, split=part, size="160px", download=part == "train", loader=Path)
         for number in range(len(dataset)):
             path, label = dataset[number]
-            yield f"{part}/{path.name}", dataset.classes[label][0], path
+            yield Example(f"{part}/{path.name}", dataset.classes[label][0], path)
 
 
 def _flowers102(root: Path) -> Iterator[Example]:
@@ -96,15 +111,17 @@ def _flowers102(root: Path) -> Iterator[Example]:
         dataset = Flowers102(root, split=part, download=part == "train", loader=Path)
         for number in range(len(dataset)):
             path, label = dataset[number]
-            yield f"{part}/{path.name}", dataset.classes[label], path
+            yield Example(f"{part}/{path.name}", dataset.classes[label], path)
 
 
 def _pets(root: Path) -> Iterator[Example]:
     from torchvision.datasets import OxfordIIITPet
 
     OxfordIIITPet(root, download=True)
-    for path in sorted((root / "oxford-iiit-pet" / "images").glob("*.jpg")):
-        yield path.name, path.stem.rsplit("_", 1)[0].replace("_", " ").title(), path
+    folder = root / "oxford-iiit-pet"
+    for path in sorted((folder / "images").glob("*.jpg")):
+        breed = path.stem.rsplit("_", 1)[0].replace("_", " ").title()
+        yield Example(path.name, breed, path, folder / "annotations" / "trimaps" / f"{path.stem}.png")
 
 
 CATALOGUE: dict[str, Source] = {
@@ -146,7 +163,7 @@ CATALOGUE: dict[str, Source] = {
         licence="CC BY-SA 4.0; the photographs belong to their owners.",
         home_page="https://www.robots.ox.ac.uk/~vgg/data/pets/",
         examples=_pets,
-        about="Cats and dogs of 37 breeds.",
+        about="Cats and dogs of 37 breeds, with masks that say where they are.",
     ),
     "flowers102": Source(
         title="Oxford Flowers 102",
@@ -207,17 +224,45 @@ def _fill(fetched: ImageSet, source: Source, folder: Path, report: Progress) -> 
         yield from examples
 
     def new() -> Iterator[NewImage]:
-        stream = (((name, label), data) for name, label, data in rest())
+        stream = ((example, example.image) for example in rest())
         with contextlib.closing(decode_all(stream)) as outcomes:
-            for done, ((name, label), outcome) in enumerate(outcomes, start=1):
+            for done, (example, outcome) in enumerate(outcomes, start=1):
                 if not isinstance(outcome, UserError):
-                    yield NewImage(name, stored=outcome, label=label, source=source.title)
+                    mask = None if example.trimap is None else _mask(example.trimap, outcome)
+                    yield NewImage(
+                        example.name,
+                        stored=outcome,
+                        label=example.label,
+                        source=source.title,
+                        box=None if mask is None else _box(mask),
+                        mask=mask,
+                    )
                 share = _DOWNLOAD_SHARE + (1 - _DOWNLOAD_SHARE) * min(1.0, done / source.images)
                 report(int(1000 * share), 1000)
 
     fetched.add(new())
     if not len(fetched):
         raise UserError(f"{source.title} holds no image that can be read.", "Try again.")
+
+
+def _mask(trimap: Path, stored: Stored) -> NDArray[np.uint8] | None:
+    """The mask of a stored image, uint8 (H, W): 1 object, 0 background, 255 where that is not said. None
+    where there is none that can be read, or it is of another shape."""
+    try:
+        found = read_mask(trimap.read_bytes(), stored.width, stored.height)
+    except OSError:
+        return None
+    return None if found is None else _MEANING[found]
+
+
+def _box(mask: NDArray[np.uint8]) -> Box | None:
+    """x0 y0 x1 y1 around the object, in [0, 1]; None where there is none."""
+    rows, columns = (np.flatnonzero((mask == 1).any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return None
+    height, width = mask.shape
+    left, top, right, bottom = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    return float(left / width), float(top / height), float(right / width), float(bottom / height)
 
 
 @contextlib.contextmanager

@@ -103,6 +103,66 @@ def play_files(monkeypatch: pytest.MonkeyPatch, count: int = 6, seen: list[int] 
     monkeypatch.setattr(torchvision.datasets, "Flowers102", Flowers)
 
 
+def play_pets(monkeypatch: pytest.MonkeyPatch, root: Path, trimaps: dict[str, Image.Image | bytes]) -> None:
+    """Oxford-IIIT Pet as torchvision lays it out: photographs of 60 × 40 pixels and the `trimaps` given."""
+
+    def arrive(dataset: Any) -> None:
+        images, masks = dataset._images_folder, dataset._segs_folder
+        images.mkdir(parents=True)
+        masks.mkdir(parents=True)
+        names = [f"Great_Dane_{number}" for number in range(1, 6)]
+        for number, name in enumerate(names):
+            pixels = np.random.default_rng(number).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(images / f"{name}.jpg")
+        (images / "Great_Dane_1.mat").write_bytes(b"")  # there are some
+        for name, trimap in trimaps.items():
+            path = masks / f"{name}.png"
+            path.write_bytes(trimap) if isinstance(trimap, bytes) else trimap.save(path)
+        for part in ("trainval", "test"):
+            (masks.parent / f"{part}.txt").write_text("".join(f"{name} 1 2 1\n" for name in names))
+
+    monkeypatch.setattr(torchvision.datasets.OxfordIIITPet, "_download", arrive)
+
+
+def test_trimaps_of_pets_become_masks_and_boxes(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = np.full((40, 60), 2, np.uint8)
+    levels[8:32, 10:50] = 3  # an outline that may be either
+    levels[10:30, 12:48] = 1
+    turned = Image.fromarray(np.ascontiguousarray(levels.T))
+    damaged = b"\x89PNG and nothing behind"
+    good = Image.fromarray(levels)
+    play_pets(
+        monkeypatch,
+        workspace,
+        {
+            "Great_Dane_1": good,
+            "Great_Dane_2": damaged,
+            "Great_Dane_3": turned,
+            "Great_Dane_4": Image.new("L", (60, 40), 2),
+        },
+    )
+    found = downloads.download(workspace, "pets")
+    assert len(found) == 5
+    assert set(found.labels) == {"Great Dane"}
+    expected = np.select([levels == 1, levels == 2], [1, 0], 255)
+    assert (found.mask(0) == expected).all()
+    assert found.entries[0].box == (12 / 60, 10 / 40, 48 / 60, 30 / 40)
+    assert [found.mask(row) is None for row in range(5)] == [False, True, True, False, True]
+    assert found.entries[3].box is None  # nothing of the animal in it
+
+
+def test_a_trimap_shrinks_with_its_picture(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSLVIZ_STORE_SIDE", "30")
+    levels = np.full((40, 60), 2, np.uint8)
+    levels[10:30, 12:48] = 1
+    play_pets(monkeypatch, workspace, {f"Great_Dane_{number}": Image.fromarray(levels) for number in (1, 2)})
+    found = downloads.download(workspace, "pets")
+    assert (found.entries[0].width, found.entries[0].height) == (30, 20)
+    mask = found.mask(0)
+    assert mask is not None
+    assert (mask == (levels[::2, ::2] == 1)).all()  # no number in between
+
+
 def test_the_catalogue_says_what_one_wants_to_know() -> None:
     assert list(downloads.CATALOGUE) == ["cifar10", "stl10", "imagenette", "pets", "flowers102"]
     for source in downloads.CATALOGUE.values():

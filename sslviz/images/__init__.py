@@ -32,6 +32,7 @@ _GREY = (128, 128, 128)
 """What shows through transparent pixels: far from neither black nor white drawings."""
 _RAW_TAGS = {50706, 33422}
 """DNGVersion and CFAPattern: the TIFF inside is what a camera's sensor saw, or a preview of it."""
+_LARGEST_MASK = 8192
 _TURNED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -117,6 +118,26 @@ def bitmap(pixels: Pixels) -> bytes:
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "BMP")
     return out.getvalue()
+
+
+def read_mask(data: bytes, width: int, height: int) -> Pixels | None:
+    """A PNG whose levels are numbers of things and not brightnesses → uint8 (height, width), of each pixel
+    the nearest number.
+
+    None for anything else, and where its sides are in another proportion: then it belongs to another picture,
+    or to one that has been turned. For files of archives whose digest is known, since it decodes in this
+    process.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
+            if picture.mode not in {"L", "P", "1"} or max(picture.size) > _LARGEST_MASK:
+                return None
+            if abs(picture.width * height - picture.height * width) > max(*picture.size, width, height):
+                return None
+            levels = picture.convert("L") if picture.mode == "1" else picture
+            return np.array(levels.resize((width, height), Image.Resampling.NEAREST), np.uint8)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
 
 
 def square(pixels: Pixels, side: int) -> Pixels:

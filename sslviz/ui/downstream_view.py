@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
 from sslviz.ui import (
+    downstream_boxes,
     downstream_classes,
+    downstream_masks,
     downstream_naming,
     downstream_scatter,
     downstream_tasks,
@@ -26,6 +28,8 @@ class Part:
 
 PARTS = {
     "classes": Part("Classification", downstream_classes.show),
+    "masks": Part("Segmentation", downstream_masks.show),
+    "boxes": Part("Localisation", downstream_boxes.show),
     "name": Part("Click to label", downstream_naming.show),
     "tasks": Part("Four tasks", downstream_tasks.show),
     "scatter": Part("Pretext and downstream", downstream_scatter.show),

@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from sslviz import dense, imagesets, jobs, kept, runs, settings, worker
+from sslviz.cli import run as command
 from sslviz.dense import (
     boxes,
     computing,
@@ -489,6 +490,33 @@ def test_jobs_leave_it_in_the_cache(kind: str, find: Any, monkeypatch: pytest.Mo
     assert find(run, images) is None  # damaged: as if it were not there
     getattr(dense, kind)(run, images)
     assert find(run, images) is not None
+
+
+def test_evaluate_has_masks_and_boxes_where_the_set_has_them(capsys: pytest.CaptureFixture[str]) -> None:
+    made, run = make_set(), make_run()
+    make_set(name="bare", masked=lambda _: False, boxed=False)
+    parts = {"pics": {"masks", "boxes"}, "bare": set()}
+    for name, has in parts.items():
+        assert command(["evaluate", run.id, "--images", name, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert set(found) & {"knn", "linear", "few", "masks", "boxes"} == {"knn", "linear", "few", *has}
+    asked = ["evaluate", run.id, "--images", "pics", "--only", "boxes,masks"]
+    assert command([*asked, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == json.loads(
+        json.dumps(
+            {"boxes": dense.locate(run, made).numbers(), "masks": dense.segment(run, made).numbers()},
+            allow_nan=False,
+        )
+    )
+    assert command(asked) == 0
+    shown = capsys.readouterr().out
+    for source, share in told["masks"]["miou"].items():
+        assert source in shown
+        assert f"{100 * share:.1f} %" in shown
+    assert f"{100 * told['boxes']['corloc']['best']['run']:.1f} %" in shown
+    assert command(["evaluate", run.id, "--images", "bare", "--only", "masks"]) == 2
+    assert "has no masks" in capsys.readouterr().err
 
 
 def test_reading_what_was_found_takes_no_torch() -> None:

@@ -11,13 +11,19 @@ from sslviz.cli.output import Progress, emit, percent, table
 from sslviz.errors import UserError
 
 if TYPE_CHECKING:
-    pass
+    from sslviz.imagesets import ImageSet
+    from sslviz.runs import Run
 
 TITLES = {
     "knn": "20 nearest neighbours",
     "linear": "linear",
 }
 COLUMNS = {"run": "run", "untrained": "untrained", "pixels": "raw pixels", "colours": "colours"}
+DENSE = {
+    "masks": ("run", "untrained", "supervised", "colour", "background"),
+    "boxes": ("run", "untrained", "colour", "centre", "whole"),
+}
+"""What is asked of single places, and beside what."""
 
 
 def evaluate(
@@ -26,7 +32,11 @@ def evaluate(
     memory: str | None = typer.Option(
         None, help="What is known.  [default: the run's own images if labelled alike, else a split]"
     ),
-    only: str | None = typer.Option(None, metavar="PARTS", help="Some of knn,linear,few.  [default: all]"),
+    only: str | None = typer.Option(
+        None,
+        metavar="PARTS",
+        help="Some of knn,linear,few,masks,boxes.  [default: all that the set can tell]",
+    ),
     device: str = DEVICE,
     as_json: bool = JSON,
 ) -> None:
@@ -34,14 +44,33 @@ def evaluate(
     run, queries, device = opened(which, images, device)
     from sslviz import probes
 
-    parts = _parts(only, probes.PARTS)
+    parts = _parts(only, (*probes.PARTS, *DENSE))
+    if only is None:  # of masks and boxes what the set has
+        parts = [part for part in parts if part not in DENSE or _knows(queries, part)]
+    of_labels = [part for part in parts if part not in DENSE]
+    found: dict[str, Any] = {}
     progress = Progress("Evaluating")
     try:
-        known = images_named(memory) if memory is not None else probes.memory_for(run, queries)
-        found = probes.evaluate(run, queries, known, parts=parts, device=device, report=progress)
+        if of_labels:
+            known = images_named(memory) if memory is not None else probes.memory_for(run, queries)
+            found = probes.evaluate(run, queries, known, parts=of_labels, device=device, report=progress)
+        for part in parts:
+            if part in DENSE:
+                found[part] = _dense(part, run, queries, progress)
     finally:
         progress.close()
     emit(found, as_json, _shown(found))
+
+
+def _knows(images: ImageSet, part: str) -> bool:
+    """Whether a set has what a part asks about."""
+    return any(one.mask_bytes if part == "masks" else one.box for one in images.entries)
+
+
+def _dense(part: str, run: Run, images: ImageSet, report: Progress) -> dict[str, Any]:
+    from sslviz import dense
+
+    return (dense.segment if part == "masks" else dense.locate)(run, images, report).numbers()
 
 
 def _few(curves: dict[str, list[dict[str, Any]]]) -> str:
@@ -87,8 +116,38 @@ def _shown(found: dict[str, Any]) -> str:
         said.append(table(rows))
     if found.get("few"):
         said.append(_few(found["few"]))
-    said.append(
-        f"Chance {percent(found['chance'])}; {found['queries']:,} queries, {found['memory']:,} in memory. "
-        f"Figures that differ by less than their intervals may be equal: --json has them."
-    )
+    if "chance" in found:
+        said.append(
+            f"Chance {percent(found['chance'])}; {found['queries']:,} queries, {found['memory']:,} in memory."
+        )
+    if "masks" in found:
+        said.append(_masks(found["masks"]))
+    if "boxes" in found:
+        said.append(_boxes(found["boxes"]))
+    said.append("Figures that differ by less than their intervals may be equal: --json has them.")
     return "\n\n".join(said)
+
+
+def _masks(found: dict[str, Any]) -> str:
+    """Segmentation: the mean overlap of all blocks together, and of each alone."""
+    there = [source for source in DENSE["masks"] if source in found["miou"]]
+    rows = [("mIoU", *there), ("all blocks", *(percent(found["miou"][source]) for source in there))]
+    for block in found["by_block"]["run"]:
+        alone = [found["by_block"].get(source, {}).get(block) for source in there]
+        rows.append((block, *("" if share is None else percent(share) for share in alone)))
+    return f"{table(rows)}\nMasks of {found['known']:,} images known, {found['asked']:,} asked about."
+
+
+def _boxes(found: dict[str, Any]) -> str:
+    """Localisation: how often a box is right, by the rule and block that were chosen on other images."""
+    corloc = found["corloc"]
+    best = {**corloc, **corloc["best"]}
+    rows = [("CorLoc", *DENSE["boxes"]), ("chosen", *(percent(best[source]) for source in DENSE["boxes"]))]
+    for rule, blocks in found["corloc"]["run"].items():
+        for block, share in blocks.items():
+            rows.append(
+                (f"{rule}, {block}", percent(share), percent(found["corloc"]["untrained"][rule][block]))
+            )
+    width = len(rows[0])
+    rows = [(*row, *[""] * (width - len(row))) for row in rows]
+    return f"{table(rows)}\nBoxes in {found['images']:,} images."

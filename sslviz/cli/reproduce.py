@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,23 +11,23 @@ from sslviz.cli.output import Progress, emit, percent, table
 from sslviz.errors import UserError
 
 if TYPE_CHECKING:
-    from sslviz.papers import Divided, Figure, Findings, Paper
-    from sslviz.runs import Run
-
-RECORD = "reproduction.json"
-"""In the folder of the run: what it repeats, at which scale, and what was found."""
+    from sslviz.papers import Paper
+    from sslviz.papers.repeating import Asked
+    from sslviz.runs import Run, Status
 
 
 def reproduce(
-    name: str = typer.Argument(help="rotnet-cifar10."),
+    name: str = typer.Argument(help="rotnet-cifar10, exemplar-classes, jigsaw-permutations or location-gap."),
     images: str | None = typer.Option(
-        None, help="Labelled images to train on: a set, a folder, a zip.  [default: those of the paper]"
+        None, help="Images to train on: a set, a folder, a zip.  [default: those of the paper, or scenes]"
     ),
-    test: str | None = typer.Option(None, help="Labelled images to test on."),
+    test: str | None = typer.Option(None, help="Labelled images to test on, for rotnet-cifar10."),
     scale: str | None = typer.Option(
         None, help="paper, hour or minutes.  [default: paper on a GPU, else minutes]"
     ),
-    seconds: float | None = typer.Option(None, help="Train for so many seconds instead of the epochs."),
+    seconds: float | None = typer.Option(
+        None, help="Train for so many seconds instead of the epochs, for rotnet-cifar10."
+    ),
     seed: int = typer.Option(0, help="Of everything that is drawn."),
     device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
     which: str | None = typer.Option(
@@ -36,11 +35,10 @@ def reproduce(
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object at the end."),
 ) -> int:
-    """Repeat a published experiment."""
-    from sslviz.cli.train import INTERRUPTED, attend
-    from sslviz.files import write_json
+    """Repeat a published experiment; what was begun and not finished goes on."""
+    from sslviz.cli.train import INTERRUPTED
     from sslviz.papers import PAPERS
-    from sslviz.runs import open_run
+    from sslviz.papers.repeating import repeat
     from sslviz.worker.waiting import resolve_device
 
     if name not in PAPERS:
@@ -51,171 +49,134 @@ def reproduce(
     if seconds is not None and not 1 <= seconds < 1e6:
         raise UserError(f"It cannot be trained for {seconds:g} seconds.", "Give at least one.")
     if which is not None:
-        run, data, scale = _begun(paper, which, scale)
+        asked = _begun(paper, which, scale, place)
     else:
-        data = _data(paper, images, test)
-        scale = scale or next(iter(paper.scales) if place != "cpu" else reversed(list(paper.scales)))
-        run = _made(
-            paper,
-            data,
-            scale,
-            seed,
-            place,
-            seconds,
-            _command(paper, images, test, scale, seconds, seed, device),
-        )
-        write_json(run.folder / RECORD, {"paper": name, "scale": scale})
-    status = run.status()
-    if status.state != "done":
-        status = attend(run)
-    if status.state == "cancelled":
-        emit(
-            {"paper": name, "run": run.id, "state": status.state},
-            as_json,
-            f"Run {run.id} was interrupted: `sslviz reproduce {name} --run {run.id}` goes on with it.",
-        )
+        asked = _asked(paper, images, test, scale, seconds, seed, device)
+    progress = Progress("Preparing")
+
+    def report(done: int, total: int, message: str) -> None:
+        progress.say(f"{message}: {done:,} of {total:,}")
+
+    try:
+        told = repeat(asked, _train(progress), report, report)
+    finally:
+        progress.close()
+    if "rows" not in told:
+        again = f"`sslviz reproduce {name} --run {told['run']}` goes on with it."
+        emit(told, as_json, f"Run {told['run']} was interrupted: {again}")
         return INTERRUPTED
-    run = open_run(run.workspace, run.id)  # training has added to its spec
-    findings = _judged(paper, run, data, scale, place)
-    told = _told(paper, run, scale, findings)
-    write_json(run.folder / RECORD, told)
-    emit(told, as_json, _shown(paper, run, findings))
+    emit(told, as_json, _shown(paper, told))
     return 0
 
 
-def _command(
+def _train(progress: Progress) -> Any:
+    """What trains a run in this process and shows how it goes."""
+    from sslviz.cli.train import attend
+
+    def train(run: Run, place: int, total: int) -> Status:
+        progress.close()
+        if total > 1:
+            progress.say(f"Run {place + 1} of {total}: {run.spec.title}", last=True)
+            progress.close()
+        return attend(run)
+
+    return train
+
+
+def _asked(
     paper: Paper,
     images: str | None,
     test: str | None,
-    scale: str,
+    scale: str | None,
     seconds: float | None,
     seed: int,
     device: str,
-) -> str:
-    words = ["sslviz", "reproduce", paper.name, "--scale", scale, "--seed", str(seed)]
-    given = {"--images": images, "--test": test, "--seconds": seconds and f"{seconds:g}"}
-    for option, value in given.items():
-        words += [option, value] if value else []
-    return shlex.join(words + ([] if device == "auto" else ["--device", device]))
+) -> Asked:
+    from sslviz import settings
+    from sslviz.papers.repeating import Asked, command_of, gather
+    from sslviz.worker.waiting import resolve_device
 
-
-def _data(paper: Paper, images: str | None, test: str | None) -> Divided:
-    from sslviz import ingest, settings
-    from sslviz.papers import divide
-
-    if test is not None and images is None:
-        raise UserError("--test says what to test on, but not what to train on.", "Give --images too.")
-    workspace, progress = settings.workspace(), Progress("Reading images")
+    place = resolve_device(device)
+    scale = scale or next(iter(paper.scales) if place != "cpu" else reversed(list(paper.scales)))
+    progress = Progress("Reading images")
     try:
-        chosen = ingest.resolve(workspace, images or paper.data, progress)
-        return divide(chosen, None if test is None else ingest.resolve(workspace, test, progress))
+        data = gather(settings.workspace(), paper, paper.scales[scale], images, test, progress)
     finally:
         progress.close()
+    command = command_of(paper, scale, seed, images=images, test=test, seconds=seconds, device=device)
+    return Asked(paper, scale, data, seed, seconds, place, command)
 
 
-def _made(
-    paper: Paper, data: Divided, scale: str, seed: int, device: str, seconds: float | None, command: str
-) -> Run:
+def _begun(paper: Paper, which: str, scale: str | None, device: str) -> Asked:
+    """A repetition that was begun earlier, by one of its runs."""
     from sslviz import settings
-    from sslviz.runs import create
-
-    progress = Progress("Preparing")
-    try:
-        spec = paper.spec(
-            data, paper.scales[scale], seed=seed, device=device, seconds=seconds, report=progress
-        )
-    finally:
-        progress.close()
-    return create(settings.workspace(), replace(spec, origin=command))
-
-
-def _begun(paper: Paper, which: str, scale: str | None) -> tuple[Run, Divided, str]:
-    """A run that this command made earlier, its images, and its scale."""
-    from sslviz import settings
-    from sslviz.files import read_json
-    from sslviz.origins import images_of
-    from sslviz.papers import Divided
+    from sslviz.papers.repeating import begun
     from sslviz.runs import open_run
+    from sslviz.origins import images_of
 
     run = open_run(settings.workspace(), which)
-    try:
-        record: dict[str, Any] = read_json(run.folder / RECORD)
-        train = int((run.spec.plan or {})["held_out_from"])
-        scale = scale or str(record["scale"])
-        known = record["paper"] == paper.name and scale in paper.scales
-    except (OSError, ValueError, KeyError, TypeError):
-        known = False
-    if not known or scale is None:
-        raise UserError(
-            f"Run {run.id} is no repetition of {paper.title}.", f"`sslviz reproduce {paper.name}` makes one."
-        )
-    images = images_of(run)
-    if images.fingerprint != run.spec.fingerprint:
-        raise UserError(f"The images of run {run.id} have changed.", "Repeat the experiment on them.")
-    names = sorted(images.label_counts())
-    return run, Divided(images, train, names), scale
+    asked = begun(paper, run, images_of(run), device)
+    if scale not in (None, asked.scale_name):
+        raise UserError(f"Run {run.id} is of the scale {asked.scale_name!r}.", "Leave --scale out.")
+    return asked
 
 
-def _judged(paper: Paper, run: Run, data: Divided, scale: str, device: str) -> Findings:
-    progress = Progress("Judging")
-
-    def report(done: int, total: int, message: str) -> None:
-        progress.say(f"{message}: step {done:,} of {total:,}")
-
-    try:
-        return paper.judge(run, data, paper.scales[scale], device=device, report=report)
-    finally:
-        progress.close()
+def _figure(figure: Mapping[str, Any] | None) -> str:
+    return percent(None if figure is None else figure["value"])
 
 
-def _told(paper: Paper, run: Run, scale: str, findings: Findings) -> dict[str, Any]:
-    """The last line of `reproduce --json`."""
-    status = run.status()
-    plan = run.spec.plan or {}
-    return {
-        "paper": paper.name,
-        "citation": paper.citation,
-        "run": run.id,
-        "scale": scale,
-        "steps": status.step,
-        "batch": plan.get("batch"),
-        "precision": plan.get("precision"),
-        "device": status.device,
-        "seconds": status.seconds,
-        **findings.plain(),
-    }
-
-
-def _percent(figure: Figure | None) -> str:
-    return percent(None if figure is None else figure.value)
-
-
-def _shown(paper: Paper, run: Run, findings: Findings) -> str:
-    rows = [("", "this run", "untrained", "paper", "authors' code, rerun")]
-    rows += [
-        (
-            row.what,
-            percent(row.run),
-            percent(row.untrained),
-            _percent(row.published),
-            _percent(row.rerun),
-        )
-        for row in findings.rows
-    ]
-    figures = [figure for row in findings.rows for figure in (row.published, row.rerun) if figure]
-    sources = dict.fromkeys(f"{one.source} ({one.certainty})" for one in figures)
-    status = run.status()
+def _shown(paper: Paper, told: Mapping[str, Any]) -> str:
+    """What was found, for people."""
     lines = [
-        f"{paper.title}: {status.step:,} steps in {status.seconds:.1f} s, run {run.id}.",
+        f"{paper.title}: {told['finding']}",
+        *([f"It does not show here. {told['reason']}"] if not told["visible"] else []),
         "",
-        table(rows),
+        table(_rows(told["rows"])),
         "",
-        f"Tested on {findings.tested:,} images; chance {percent(findings.chance)}.",
-        *(
-            f"{what}: {percent(one.value)} ({one.source}; {one.certainty})."
-            for what, one in findings.quoted.items()
-        ),
-        f"Sources: {'; '.join(sources)}.",
-        *findings.remarks,
+        *_quoted(told),
+        f"Tested on {told['tested']:,} images; {_runs(told)}.",
+        *told["remarks"],
     ]
     return "\n".join(lines)
+
+
+def _rows(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """The rows with those columns that any of them has something in."""
+    columns = {
+        "this run": lambda row: percent(row["value"]),
+        "95 % interval": lambda row: "–".join(percent(end) for end in row["interval"] or ()),
+        "chance": lambda row: percent(row["chance"]),
+        "untrained": lambda row: percent(row["untrained"]),
+        "pixels": lambda row: percent(row["pixels"]),
+        "paper": lambda row: _figure(row["published"]),
+        "authors' code, rerun": lambda row: _figure(row["rerun"]),
+    }
+    fields = {
+        "pixels": "pixels",
+        "untrained": "untrained",
+        "paper": "published",
+        "authors' code, rerun": "rerun",
+    }
+    kept = [
+        name for name in columns if name not in fields or any(row[fields[name]] is not None for row in rows)
+    ]
+    return [("", *kept), *((row["what"], *(columns[name](row) for name in kept)) for row in rows)]
+
+
+def _quoted(told: Mapping[str, Any]) -> list[str]:
+    """The figures that were published, each with its source and how certain it is."""
+    shown = {row["what"] for row in told["rows"] if row["published"]}
+    others = {what: one for what, one in told["published"].items() if what not in shown}
+    lines = [
+        f"Published, {what}: {percent(one['value'])} ({one['source']}; {one['certainty']})."
+        for what, one in {**others, **told["quoted"]}.items()
+    ]
+    beside = [one for row in told["rows"] for one in (row["published"], row["rerun"]) if one]
+    sources = dict.fromkeys(f"{one['source']} ({one['certainty']})" for one in beside)
+    return [*lines, *([f"Sources: {'; '.join(sources)}."] if sources else [])]
+
+
+def _runs(told: Mapping[str, Any]) -> str:
+    names = ", ".join(one["run"] for one in told["runs"])
+    many = f"runs {names}" if len(told["runs"]) > 1 else f"run {names}"
+    return f"{many}, {told['steps']:,} steps each, {told['seconds']:.1f} s of training in all"

@@ -38,7 +38,18 @@ from sslviz.jobs.queue import (
     turn,
     turns,
 )
-from sslviz.jobs.short import START_SECONDS, Job, JobState, JobStatus, begin, find, offers, ready_lock, start
+from sslviz.jobs.short import (
+    START_SECONDS,
+    Job,
+    JobState,
+    JobStatus,
+    begin,
+    find,
+    known,
+    offers,
+    ready_lock,
+    start,
+)
 
 __all__ = [
     "BEGIN_SECONDS",
@@ -57,6 +68,7 @@ __all__ = [
     "expected_wait",
     "find",
     "keep_supervisor",
+    "known",
     "known_devices",
     "lock_file",
     "lower_priority",

@@ -114,15 +114,13 @@ def start(kind: str, arguments: Mapping[str, Any], *, again: bool = False) -> Jo
     The same kind and arguments are the same job: while it is queued, running, done or failed it is
     returned as it is. `again` starts one anew that is not at work.
     """
-    text = json.dumps([kind, dict(arguments)], sort_keys=True, default=str)
-    home = settings.load().home
-    folder = home / "jobs" / hashlib.sha256(text.encode()).hexdigest()[:12]
+    folder = _folder_of(kind, arguments)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     job = Job(folder)
     with FileLock(folder / "start.lock", timeout=10):
-        known = (folder / "status.json").exists()
-        if known and (not again or job.status().state in ("queued", "running")):
+        there = (folder / "status.json").exists()
+        if there and (not again or job.status().state in ("queued", "running")):
             return job
         for name in ("result", "log.txt", "cancel"):
             path = folder / name
@@ -137,6 +135,17 @@ def start(kind: str, arguments: Mapping[str, Any], *, again: bool = False) -> Jo
         else:
             begin(job)
     return job
+
+
+def known(kind: str, arguments: Mapping[str, Any]) -> Job | None:
+    """The job of this kind and these arguments, where it was ever started; starts nothing."""
+    folder = _folder_of(kind, arguments)
+    return Job(folder) if (folder / "status.json").exists() else None
+
+
+def _folder_of(kind: str, arguments: Mapping[str, Any]) -> Path:
+    text = json.dumps([kind, dict(arguments)], sort_keys=True, default=str)
+    return settings.load().home / "jobs" / hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def begin(job: Job) -> None:

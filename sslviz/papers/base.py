@@ -1,22 +1,22 @@
-"""What a published experiment is: which run repeats it, how it is judged, and what was published."""
+"""What a published experiment is: the runs that repeat it, how they are judged, and what was published."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor
-
-from sslviz import imagesets
-from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
+from sslviz.papers.data import Data, whole
 from sslviz.runs import Run, Spec
 
 Report = Callable[[int, int, str], None]
 """Called with things done, things to do, and what is being done."""
+
+READ, SECOND_HAND, RECALLED = "read", "second-hand", "recalled, unchecked"
+"""How certain a figure is: read where it was published; where somebody quotes it; from memory."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,9 @@ class Figure:
     value: float
     source: str
     certainty: str
-    """"read": where it was published; "second-hand": where somebody quotes it; "recalled"."""
+    """`READ`, `SECOND_HAND` or `RECALLED`."""
+    at: float | None = None
+    """Of what is varied, where something is: how many classes, permutations, …"""
 
 
 @dataclass(frozen=True)
@@ -34,53 +36,84 @@ class Scale:
     """How much of an experiment is done."""
 
     about: str
-    epochs: float
+    minutes: float | None = None
+    """About so many on two idle processor cores, for all runs and the judgement; None where nobody knows."""
+    images: tuple[str, ...] = ("scenes",)
+    """Built-in sets that will do, of which the first that is there is taken."""
+    model: str = "small"
+    values: tuple[float, ...] = ()
+    """Of what is varied, one a run; empty where one run is all there is."""
+    steps: int | None = None
+    """Of each run; None where `epochs` says how many."""
+    epochs: float = 0.0
     """Of the training images, in training the network."""
-    most: int | None
+    most: int | None = None
     """Images shown in training the network, at most."""
-    batch: int
-    probe_epochs: float
-    probe_images: int | None
+    batch: int | None = None
+    """Rows a step; None for the recipe of the task."""
+    side: int | None = None
+    """Of the square images, in pixels; None for the task's own choice."""
+    probe_epochs: float = 0.0
+    probe_images: int | None = None
     """Labelled images that a probe learns from, at most."""
-    test_images: int | None
+    test_images: int | None = None
 
-    def shown(self, images: int) -> int:
-        """How often an image of `images` is shown, in all."""
-        count = max(1, round(self.epochs * images))
-        return count if self.most is None else min(self.most, count)
+    def steps_for(self, images: int, batch: int) -> int:
+        """Steps of a run on so many training images."""
+        if self.steps is not None:
+            return self.steps
+        shown = max(1, round(self.epochs * images))
+        return max(1, round((shown if self.most is None else min(self.most, shown)) / batch))
 
 
 @dataclass(frozen=True)
-class Divided:
-    """A labelled set whose first images are for training and whose others are for testing."""
+class Value:
+    """What one run of an experiment has that the others have not."""
 
-    images: ImageSet
-    train: int
-    """Images to train on."""
-    names: list[str]
-    """The labels, in order."""
-
-    def labels(self, rows: Tensor) -> Tensor:
-        """int64: the label of each of `rows`, as its place in `names`."""
-        place = {name: number for number, name in enumerate(self.names)}
-        return torch.tensor([place[self.images.entries[row].label or ""] for row in rows.tolist()])
-
-    def rows(self, *, test: bool, most: int | None) -> Tensor:
-        """int64: rows to train or to test on, or `most` of them, drawn with seed 0, in order."""
-        begin, end = (self.train, len(self.images)) if test else (0, self.train)
-        order = torch.randperm(end - begin, generator=torch.Generator().manual_seed(0)) + begin
-        return order[:most].sort().values
+    at: float
+    """The value of what is varied; 0 where nothing is."""
+    what: str
+    """The same in words: "200 classes"."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the comparison: fractions of 1."""
+    """One line of the comparison: shares of 1."""
 
     what: str
-    run: float | None
+    value: float | None
+    """What was measured here."""
+    asked: int = 0
+    """Images that it is a share of, on which its interval rests."""
+    at: float | None = None
+    """Its place on the axis of the chart; None for a line beside the chart."""
+    chance: float | None = None
     untrained: float | None = None
+    """The same of the network before it was trained, where that is not chance."""
+    pixels: float | None = None
     published: Figure | None = None
     rerun: Figure | None = None
+
+    @property
+    def interval(self) -> list[float] | None:
+        """Wilson's, of 95 %: [low, high]."""
+        from sslviz.probes import wilson
+
+        return None if self.value is None else wilson(self.value, self.asked)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self) | {"interval": self.interval}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Whether what was published shows in what was measured."""
+
+    sentence: str
+    visible: bool
+    reason: str = ""
+    """Why not, where it does not."""
 
 
 @dataclass(frozen=True)
@@ -88,102 +121,100 @@ class Findings:
     """What a repetition found."""
 
     rows: list[Row]
-    chance: float
-    """Of the probe."""
+    finding: Finding
     tested: int
-    """Images that the probe was tested on."""
-    quoted: dict[str, Figure] = field(default_factory=dict)
+    """Images that were tested on."""
+    quoted: Mapping[str, Figure] = field(default_factory=dict)
     """What else is worth knowing beside it."""
     remarks: list[str] = field(default_factory=list)
     """In what this differs from what was published."""
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
-        return asdict(self)
+        levels = {row.chance for row in self.rows if row.at is not None}
+        return {
+            "chance": levels.pop() if len(levels) == 1 else None,
+            "rows": [row.plain() for row in self.rows],
+            "finding": self.finding.sentence,
+            "visible": self.finding.visible,
+            "reason": self.finding.reason,
+            "tested": self.tested,
+            "quoted": {what: asdict(figure) for what, figure in self.quoted.items()},
+            "remarks": list(self.remarks),
+        }
 
 
 class Paper(ABC):
-    """A published experiment."""
+    """A published experiment: one run, or one for each value of something, judged together.
+
+    Making one, and reading all that it says of itself, imports no torch.
+    """
 
     name: ClassVar[str]
     """The word on the command line."""
     title: ClassVar[str]
     citation: ClassVar[str]
+    task: ClassVar[str]
+    axis: ClassVar[str]
+    """What a chart has along it: "surrogate classes"."""
+    measured: ClassVar[str]
+    """What it has upwards."""
     data: ClassVar[str]
-    """The built-in set that it was done on."""
+    """The images of the paper."""
     scales: ClassVar[Mapping[str, Scale]]
     """By name, the whole one first and the smallest last."""
+    published: ClassVar[Mapping[str, Figure]]
+    """By what they are of, in the order of the axis."""
+
+    def gather(self, images: ImageSet, test: ImageSet | None = None) -> Data:
+        """The images as the experiment needs them. Raises `UserError` where they do not suffice."""
+        return whole(images, test)
+
+    def values(self, scale: Scale) -> Sequence[Value]:
+        """What the runs are of, one each, in the order in which they are made."""
+        return [Value(at, self.say(at)) for at in scale.values]
+
+    def say(self, at: float) -> str:
+        """A value of what is varied, in words."""
+        return f"{at:,.0f} {self.axis}"
 
     @abstractmethod
     def spec(
         self,
-        data: Divided,
+        data: Data,
         scale: Scale,
+        value: Value,
         *,
         seed: int = 0,
         device: str = "cpu",
         seconds: float | None = None,
         report: Report | None = None,
     ) -> Spec:
-        """The run, with its plan: to be made and trained as any other. With `seconds`, what that many seconds
-        of training give instead of the epochs of `scale`."""
+        """The run of one value: to be made and trained as any other. With `seconds`, what that many seconds
+        of training give instead of what `scale` says; `UserError` where runs need the same steps each."""
 
     @abstractmethod
     def judge(
-        self, run: Run, data: Divided, scale: Scale, *, device: str = "cpu", report: Report | None = None
+        self,
+        runs: Sequence[Run],
+        data: Data,
+        scale: Scale,
+        *,
+        device: str = "cpu",
+        report: Report | None = None,
     ) -> Findings:
-        """Put what the trained run is worth beside what was published."""
+        """Put what the trained runs, one a value, are worth beside what was published."""
 
 
-def divide(images: ImageSet, test: ImageSet | None = None) -> Divided:
-    """A set divided into training and test images: by its names, as CIFAR-10 comes, or with a `test` set.
-
-    Two sets are joined in a third, which is made once; what is in both is trained on. Raises `UserError` for
-    a set that does not say what is to be tested on, and where labels are missing.
-    """
-    if test is None:
-        train = sum(1 for name in images.names if not name.startswith("test/"))
-        if not 0 < train < len(images) or any(name.startswith("test/") for name in images.names[:train]):
-            raise UserError(
-                f"The set {images.name!r} does not say which images are to be tested on.",
-                "Give them with --test.",
-            )
-        return _labelled(images, train)
-    return _labelled(_joined(images, test), len(images))
+def apart(one: Row, other: Row, z: float = 1.96) -> bool:
+    """Whether two shares differ by more than chance makes two shares of so many images differ, 95 times in
+    100: their difference against the root of the sum of their variances."""
+    if one.value is None or other.value is None or not one.asked or not other.asked:
+        return False
+    variance = sum(row.value * (1 - row.value) / row.asked for row in (one, other) if row.value is not None)
+    return abs(one.value - other.value) > z * math.sqrt(variance)
 
 
-def _joined(images: ImageSet, test: ImageSet) -> ImageSet:
-    known = set(images.ids)
-    added = [(one.id, one.label) for one in test.entries if one.id not in known]
-    wanted = [(one.id, one.label) for one in images.entries] + added
-    if len(wanted) == len(images):
-        raise UserError(
-            f"All images of {test.name!r} are in {images.name!r} too.",
-            "Test on images that it does not have.",
-        )
-    name = f"{images.name[:36]} + {test.name[:36]}"
-    if imagesets.find(images.workspace, name) is not None:
-        there = imagesets.open_set(images.workspace, name)
-        if [(one.id, one.label) for one in there.entries] == wanted:
-            return there
-        name = imagesets.free_name(images.workspace, name)
-    return imagesets.merge(images.workspace, [images.name, test.name], name)
-
-
-def _labelled(images: ImageSet, train: int) -> Divided:
-    labels = images.labels
-    names = sorted({label for label in labels[:train] if label is not None})
-    bare = sum(1 for label in labels if label is None)
-    if len(names) < 2 or bare:
-        raise UserError(
-            f"The images of {images.name!r} are not all labelled."
-            if bare
-            else f"The images of {images.name!r} have no two labels to tell apart.",
-            "Labels are the names of folders; give sets that have them.",
-        )
-    strange = sorted({label for label in labels[train:] if label is not None} - set(names))
-    if strange:
-        raise UserError(
-            f"No training image has the label {strange[0]!r}.", "Give training images of every label."
-        )
-    return Divided(images, train, names)
+def points(share: float) -> str:
+    """A difference of shares, in words."""
+    return f"{100 * share:.1f} points"

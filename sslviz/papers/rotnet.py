@@ -2,38 +2,50 @@
 
 The protocol is that of the authors' code (github.com/gidariss/FeatureLearningRotNet, its config folder):
 Network-in-Network with four blocks, trained for 200 epochs to tell four rotations; then on each frozen block
-a classifier of three layers, for 100 epochs.
+a classifier of three layers, for 100 epochs. The smallest scale has a smaller network, trained by the recipe
+of the house, and the same classifiers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-
-from sslviz import classifiers, features, networks
-from sslviz.model import Network
-from sslviz.options import make_task, options_of
-from sslviz.papers.base import Divided, Figure, Findings, Paper, Report, Row, Scale
-from sslviz.plan import Plan
+from sslviz.imagesets import ImageSet
+from sslviz.papers.base import (
+    READ,
+    SECOND_HAND,
+    Figure,
+    Finding,
+    Findings,
+    Paper,
+    Report,
+    Row,
+    Scale,
+    Value,
+    apart,
+    points,
+)
+from sslviz.papers.data import Data, divide
 from sslviz.runs import Run, Spec
-from sslviz.tasks import Task
-from sslviz.train import make_plan
 
-SIDE = 32
+if TYPE_CHECKING:
+    from sslviz.plan import Plan
+    from sslviz.tasks import Task
+
 PADDING = 4
 BATCH, LR, MOMENTUM, DECAY = 128, 0.1, 0.9, 5e-4
+PROBE_BATCH = 32
+"""Of the classifiers, where the network is trained by another recipe."""
 FALL = 0.2
 """The learning rate is multiplied by this."""
 FALLS = (60 / 200, 120 / 200, 160 / 200)
 """Where in training the network."""
 PROBE_FALLS = (20 / 100, 40 / 100, 45 / 100)
 """Where in training the classifiers."""
+PUBLISHED_MODEL = "nin"
+SET = "cifar10"
 
 WORTH_COMPILING = 20_000
 """Steps from which on the third that a GPU saves at each is more than the time that compiling takes."""
@@ -41,22 +53,19 @@ WORTH_COMPILING = 20_000
 ISSUE = "issue 6 of github.com/gidariss/FeatureLearningRotNet"
 TABLE = f"table 1 of the paper, as quoted in {ISSUE}"
 RERUN = f"the authors' code, run by a reader, {ISSUE}"
+NOTES = "the paper, quoted in notes on it"
 
 
 def _by_block(source: str, certainty: str, *values: float) -> dict[str, Figure]:
-    return {f"conv{n}": Figure(value, source, certainty) for n, value in enumerate(values, start=1)}
+    numbered = enumerate(values, start=1)
+    return {f"conv{n}": Figure(value, source, certainty, at=n) for n, value in numbered}
 
 
-PUBLISHED = _by_block(TABLE, "second-hand", 0.8507, 0.8906, 0.8621, 0.6173)
-RERUNS = _by_block(RERUN, "read", 0.8465, 0.8889, 0.8588, 0.5404)
-PRETEXT = Figure(0.9365, RERUN, "read")
+RERUNS = _by_block(RERUN, READ, 0.8465, 0.8889, 0.8588, 0.5404)
+PRETEXT = Figure(0.9365, RERUN, READ)
 QUOTED = {
-    "the same network trained on the labels": Figure(
-        0.9280, "the paper, quoted in notes on it", "second-hand"
-    ),
-    "a convolutional block on conv2, another probe": Figure(
-        0.9116, "the paper, quoted in notes on it", "second-hand"
-    ),
+    "the same network trained on the labels": Figure(0.9280, NOTES, SECOND_HAND),
+    "a convolutional block on conv2, another probe": Figure(0.9116, NOTES, SECOND_HAND),
 }
 
 
@@ -67,97 +76,126 @@ class RotNet(Paper):
         "Gidaris, Singh and Komodakis: Unsupervised Representation Learning by Predicting Image Rotations, "
         "ICLR 2018"
     )
-    data = "cifar10"
+    task = "rotation"
+    axis = "block"
+    measured = "labels told by a classifier of three layers"
+    data = "CIFAR-10"
     scales: ClassVar[Mapping[str, Scale]] = {
-        "paper": Scale("as published", 200, None, BATCH, 100, None, None),
-        "hour": Scale("about an hour on two processor cores", 200, 24_000, 32, 8, 5_000, 2_000),
-        "minutes": Scale("minutes on two processor cores", 200, 4_000, 32, 3, 1_500, 1_000),
-    }
+        "paper": Scale(
+            "as published", images=("cifar10",), model="nin", epochs=200, batch=BATCH, side=32,
+            probe_epochs=100,
+        ),
+        "hour": Scale(
+            "about an hour on two processor cores", 60, images=("cifar10", "scenes"), model="nin", epochs=200,
+            most=24_000, batch=32, side=32, probe_epochs=8, probe_images=5_000, test_images=2_000,
+        ),
+        "minutes": Scale(
+            "minutes on two processor cores, with a smaller network", 10, images=("cifar10", "scenes"),
+            steps=2_000, batch=32, probe_epochs=10, probe_images=4_000, test_images=2_000,
+        ),
+    }  # fmt: skip
+    published: ClassVar[Mapping[str, Figure]] = _by_block(TABLE, SECOND_HAND, 0.8507, 0.8906, 0.8621, 0.6173)
+
+    def gather(self, images: ImageSet, test: ImageSet | None = None) -> Data:
+        return divide(images, test)
+
+    def values(self, scale: Scale) -> Sequence[Value]:  # noqa: ARG002
+        return [Value(0.0, "the network")]
 
     @property
-    def task(self) -> Task:
+    def made_task(self) -> Task:
         """The whole image, shifted by up to four pixels over black and mirrored, then turned."""
-        return make_task("rotation", {"smallest_crop": 1.0, "padding": PADDING})
+        from sslviz.options import make_task
+
+        return make_task(self.task, {"smallest_crop": 1.0, "padding": PADDING})
 
     def spec(
         self,
-        data: Divided,
+        data: Data,
         scale: Scale,
+        value: Value,  # noqa: ARG002
         *,
         seed: int = 0,
         device: str = "cpu",
         seconds: float | None = None,
         report: Report | None = None,
     ) -> Spec:
-        squares = data.images.squares(SIDE, report and (lambda done, total: report(done, total, "squares")))
-        steps = max(1, round(scale.shown(data.train) / scale.batch)) if seconds is None else None
-        minutes = None if seconds is None else seconds / 60
-        plan = make_plan(
-            self.task, squares, model="nin", device=device, steps=steps, minutes=minutes, batch=scale.batch
-        )
-        plan = replace(
-            plan,
-            **_course(scale),
-            milestones=FALLS,
-            held_out_from=data.train,
-            compile=device.startswith("cuda") and (steps or 0) >= WORTH_COMPILING,
-        )
+        from sslviz.options import options_of
+
+        task = self.made_task
+        side = scale.side or task.side(data.images.short_side)
+        squares = data.images.squares(side, report and (lambda done, total: report(done, total, "squares")))
+        plan = _plan(task, squares, data, scale, device, seconds)
         return Spec(
-            task=self.task.name,
+            task=self.task,
             images=data.images.name,
             images_id=data.images.id,
             fingerprint=data.images.fingerprint,
             count=len(data.images),
             labels=len(data.names),
-            options=options_of(self.task),
-            model="nin",
-            size=SIDE,
+            options=options_of(task),
+            model=scale.model,
+            size=side,
             seed=seed,
             device=device,
-            steps=steps,
-            minutes=minutes,
+            steps=plan.steps if seconds is None else None,
+            minutes=None if seconds is None else seconds / 60,
             batch=scale.batch,
             lr=plan.lr,
-            title=self.title if data.images.name == self.data else f"RotNet on {data.images.name}",
+            title=self.title if data.images.name == SET else f"RotNet on {data.images.name}",
             plan=asdict(plan),
         )
 
     def judge(
-        self, run: Run, data: Divided, scale: Scale, *, device: str = "cpu", report: Report | None = None
+        self,
+        runs: Sequence[Run],
+        data: Data,
+        scale: Scale,
+        *,
+        device: str = "cpu",
+        report: Report | None = None,
     ) -> Findings:
-        """The trained network is read as the authors did, with the BatchNorm statistics of its training; the
-        untrained one has none, and takes those of the training images."""
-        known = data.rows(test=False, most=scale.probe_images)
-        asked = data.rows(test=True, most=scale.test_images)
-        squares = data.images.squares(SIDE)
-        train, test = _taken(squares, known), _taken(squares, asked)
-        trained = networks.trained(run)
-        untrained = features.estimated(networks.untrained(run), self.task, train, device=device)
-        plan = probe_plan(scale, len(train), (run.spec.plan or {})["precision"])
-        found = {}
-        for name, encoder in (("trained", trained.encoder), ("untrained", untrained)):
-            what = f"classifiers on the {name} network"
-            made = classifiers.fit(
-                encoder, self.task, train, data.labels(known), len(data.names), plan, padding=PADDING,
-                seed=run.spec.seed, device=device,
-                report=report and (lambda done, total, what=what: report(done, total, what)),
+        from sslviz.papers import blocks
+
+        (run,) = runs
+        turns, found, tested = blocks.accuracies(run, data, scale, device, report)
+        published = self.published if scale.model == PUBLISHED_MODEL else {}
+        reruns = RERUNS if scale.model == PUBLISHED_MODEL else {}
+        rows = [Row("rotation", turns, tested, chance=1 / 4, rerun=PRETEXT if published else None)]
+        for place, (block, value) in enumerate(found["run"].items(), start=1):
+            rows.append(
+                Row(
+                    block, value, tested, place, 1 / len(data.names), found["untrained"][block],
+                    published=published.get(block), rerun=reruns.get(block),
+                )
             )  # fmt: skip
-            found[name] = classifiers.accuracies(
-                encoder, made, self.task, test, data.labels(asked), device=device
-            )
-        rows = [Row("rotation", rotation_accuracy(trained, self.task, test, device), rerun=PRETEXT)]
-        rows += [
-            Row(block, value, found["untrained"][block], PUBLISHED.get(block), RERUNS.get(block))
-            for block, value in found["trained"].items()
-        ]
-        return Findings(rows, 1 / len(data.names), len(test), QUOTED, remarks(run, data, scale))
+        return Findings(rows, conclude(rows), tested, QUOTED, remarks(run, data, scale))
 
 
-def _course(scale: Scale) -> dict[str, Any]:
+def _plan(task: Task, squares: Any, data: Data, scale: Scale, device: str, seconds: float | None) -> Plan:
+    """What the run does: by the authors' configuration where it is their network, else by our recipe."""
+    from sslviz.train import make_plan
+
+    steps = scale.steps_for(data.train, scale.batch or BATCH) if seconds is None else None
+    minutes = None if seconds is None else seconds / 60
+    plan = make_plan(
+        task, squares, model=scale.model, device=device, steps=steps, minutes=minutes, batch=scale.batch
+    )
+    if scale.model == PUBLISHED_MODEL:
+        plan = replace(
+            plan,
+            **course(scale.batch or BATCH),
+            milestones=FALLS,
+            compile=device.startswith("cuda") and (steps or 0) >= WORTH_COMPILING,
+        )
+    return replace(plan, held_out_from=data.train)
+
+
+def course(batch: int) -> dict[str, Any]:
     """What training the network and the classifiers have in common. A smaller batch takes a lower rate, in
     proportion."""
     return {
-        "lr": LR * scale.batch / BATCH,
+        "lr": LR * batch / BATCH,
         "momentum": MOMENTUM,
         "weight_decay": DECAY,
         "optimizer": "sgd",
@@ -168,27 +206,32 @@ def _course(scale: Scale) -> dict[str, Any]:
     }
 
 
-def probe_plan(scale: Scale, images: int, precision: str = "fp32") -> Plan:
-    """How the classifiers are trained on so many images; `precision` is that of the frozen network."""
-    batch = min(scale.batch, images)
-    plan = Plan(max(1, round(scale.probe_epochs * images / batch)), batch, LR, DECAY, precision)
-    return replace(plan, **_course(scale), milestones=PROBE_FALLS)
+def conclude(rows: Sequence[Row]) -> Finding:
+    """Whether the accuracy of the probe rises from block to block, and falls at the end."""
+    blocks = [(row, row.value) for row in rows if row.at is not None and row.value is not None]
+    (first, low), (last, end) = blocks[0], blocks[-1]
+    best, most = max(blocks, key=lambda pair: pair[1])
+    told = f"{low:.1%} of the labels are told from {first.what}, {most:.1%} from {best.what}"
+    if best in (first, last):
+        return Finding(
+            f"{told}, and {end:.1%} from {last.what}, the last." if best is first else f"{told}, the last.",
+            visible=False,
+            reason=f"The {'first' if best is first else 'last'} block is the best: there is no "
+            f"{'rise' if best is first else 'fall'}.",
+        )
+    sentence = f"{told} and {end:.1%} from {last.what}, the last: accuracy rises and falls with depth."
+    for other, what in ((first, "rise"), (last, "fall")):
+        if not apart(best, other):
+            return Finding(
+                f"{told} and {end:.1%} from {last.what}, the last.",
+                visible=False,
+                reason=f"The {what} of {points(abs(most - (other.value or 0)))} is within what "
+                f"{best.asked:,} test images can tell apart.",
+            )
+    return Finding(sentence, visible=True)
 
 
-def rotation_accuracy(network: Network, task: Task, images: Tensor, device: str = "cpu") -> float:
-    """Share of the four turns of `images`, uint8 (N, 3, S, S), that the network tells; nothing is shifted or
-    mirrored, as when the authors tested."""
-    network = network.to(device).eval()
-    right = 0
-    with torch.inference_mode():
-        for part in torch.split(images, classifiers.BATCH):
-            for turn in range(4):
-                views = part.to(device).rot90(turn, (-2, -1))[:, None]
-                right += int((network(task.normalize(views)).argmax(1) == turn).sum())
-    return right / (4 * len(images))
-
-
-def remarks(run: Run, data: Divided, scale: Scale) -> list[str]:
+def remarks(run: Run, data: Data, scale: Scale) -> list[str]:
     """In what a repetition differs from what was published."""
     plan = run.spec.plan or {}
     shown = plan["steps"] * plan["batch"]
@@ -198,13 +241,14 @@ def remarks(run: Run, data: Divided, scale: Scale) -> list[str]:
             f"Scaled down: {shown / data.train:.2f} epochs of {data.train:,} images for 200, classifiers "
             f"trained for {scale.probe_epochs:g} epochs for 100. The figures are not those of the paper."
         )
-    if data.images.name != RotNet.data:
+    if run.spec.model != PUBLISHED_MODEL:
+        said.append(
+            f"The network is {run.spec.model!r}, of five blocks, trained by AdamW; the paper's has four, "
+            "each of three layers, and is trained by SGD."
+        )
+    if data.images.name != SET:
         said.append(f"The images are {data.images.name!r}; the published figures are of CIFAR-10.")
     if plan["precision"] != "fp32":
         said.append("The network was trained in bfloat16; the authors used single precision.")
     said.append("Classifiers are tested after their last epoch; the authors' code keeps the best one.")
     return said
-
-
-def _taken(squares: NDArray[np.uint8], rows: Tensor) -> Tensor:
-    return torch.from_numpy(squares[rows.numpy()])

@@ -263,6 +263,13 @@ def _run_and_set(arguments: dict[str, Any]) -> tuple[Run, ImageSet]:
     return runs.open_run(workspace, arguments["run"]), imagesets.open_set(workspace, arguments["set"])
 
 
+def _reproduce(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
+    """`workspace`, `paper`, `scale`, `seed`, `images`; see `sslviz.worker.reproducing`."""
+    from sslviz.worker import reproducing
+
+    return reproducing.reproduce(arguments, report, Cancelled)
+
+
 KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
     "ingest": _ingest,
     "scenes": _scenes,
@@ -277,6 +284,7 @@ KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
     "compare": _compare,
     "probe": _probe,
     "scatter": _scatter,
+    "reproduce": _reproduce,
 }
 
 

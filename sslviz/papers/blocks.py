@@ -1,0 +1,77 @@
+"""What each block of a rotation network is worth: the classifiers of RotNet's table 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sslviz import classifiers, features, networks
+from sslviz.model import Encoder, Network
+from sslviz.papers.base import Report, Scale
+from sslviz.papers.data import Data, Rows
+from sslviz.papers.rotnet import PADDING, PROBE_BATCH, PROBE_FALLS, course
+from sslviz.plan import Plan
+from sslviz.runs import Run
+from sslviz.tasks import Task
+
+
+def accuracies(
+    run: Run, data: Data, scale: Scale, device: str, report: Report | None
+) -> tuple[float, dict[str, dict[str, float]], int]:
+    """(share of the turns told, share of the labels by network and block, images tested on).
+
+    The trained network is read as the authors did, with the BatchNorm statistics of its training; the
+    untrained one has none, and takes those of the training images.
+    """
+    known = data.rows(test=False, most=scale.probe_images)
+    asked = data.rows(test=True, most=scale.test_images)
+    task = networks.task_of(run)
+    squares = networks.squares_for(run, data.images)
+    train, test = _taken(squares, known), _taken(squares, asked)
+    trained = networks.trained(run)
+    untrained = features.estimated(networks.untrained(run), task, train, device=device)
+    plan = probe_plan(scale, len(train), (run.spec.plan or {})["precision"])
+    labels, answers = torch.from_numpy(data.labels(known)), torch.from_numpy(data.labels(asked))
+
+    def judged(name: str, encoder: Encoder) -> dict[str, float]:
+        made = classifiers.fit(
+            encoder, task, train, labels, len(data.names), plan, padding=PADDING, seed=run.spec.seed,
+            device=device, report=_telling(report, f"classifiers on the {name} network"),
+        )  # fmt: skip
+        return classifiers.accuracies(encoder, made, task, test, answers, device=device)
+
+    found = {name: judged(name, one) for name, one in (("run", trained.encoder), ("untrained", untrained))}
+    return rotation_accuracy(trained, task, test, device), found, len(test)
+
+
+def _telling(report: Report | None, what: str) -> Callable[[int, int], None] | None:
+    return None if report is None else lambda done, total: report(done, total, what)
+
+
+def probe_plan(scale: Scale, images: int, precision: str = "fp32") -> Plan:
+    """How the classifiers are trained on so many images; `precision` is that of the frozen network."""
+    batch = min(scale.batch or PROBE_BATCH, images)
+    plan = Plan(max(1, round(scale.probe_epochs * images / batch)), batch, 0.0, 0.0, precision)
+    return replace(plan, **course(batch), milestones=PROBE_FALLS)
+
+
+def rotation_accuracy(network: Network, task: Task, images: Tensor, device: str = "cpu") -> float:
+    """Share of the four turns of `images`, uint8 (N, 3, S, S), that the network tells; nothing is shifted or
+    mirrored, as when the authors tested."""
+    network = network.to(device).eval()
+    right = 0
+    with torch.inference_mode():
+        for part in torch.split(images, classifiers.BATCH):
+            for turn in range(4):
+                views = part.to(device).rot90(turn, (-2, -1))[:, None]
+                right += int((network(task.normalize(views)).argmax(1) == turn).sum())
+    return right / (4 * len(images))
+
+
+def _taken(squares: NDArray[np.uint8], rows: Rows) -> Tensor:
+    return torch.from_numpy(squares[rows])

@@ -1,0 +1,182 @@
+"""Exemplar-CNN: Dosovitskiy et al., NIPS 2014 and TPAMI 2015: the number of surrogate classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sslviz.imagesets import ImageSet
+from sslviz.papers import sweeps
+from sslviz.papers.base import (
+    RECALLED,
+    SECOND_HAND,
+    Figure,
+    Finding,
+    Findings,
+    Paper,
+    Report,
+    Row,
+    Scale,
+    Value,
+    apart,
+)
+from sslviz.papers.data import Data, Rows, whole
+from sslviz.runs import Run, Spec
+
+if TYPE_CHECKING:
+    from sslviz.features import Images
+    from sslviz.model import Network
+    from sslviz.tasks import Task
+
+FOLDS = 5
+RIDGE = 0.1
+"""Weight of the squared weights, for features of length 1."""
+
+CURVE = "the peak of the paper's curve for its small network; where it peaks is second-hand, how high is not"
+QUOTED = {
+    "STL-10, by the largest network": Figure(0.742, "the paper, quoted in notes on it", SECOND_HAND),
+}
+
+
+class Classes(Paper):
+    name = "exemplar-classes"
+    title = "Exemplar-CNN and its classes"
+    citation = (
+        "Dosovitskiy, Fischer, Springenberg, Riedmiller and Brox: Discriminative Unsupervised Feature "
+        "Learning with Exemplar Convolutional Neural Networks, NIPS 2014 and TPAMI 2015"
+    )
+    task = "exemplar"
+    axis = "surrogate classes"
+    measured = "labels told by a linear classifier"
+    data = "STL-10"
+    scales: ClassVar[Mapping[str, Scale]] = {
+        "paper": Scale(
+            "the paper's images and numbers of classes, not its 1.2 million steps",
+            images=("stl10", "scenes"), values=(50, 500, 2000, 8000, 16_000), steps=20_000, batch=128,
+        ),
+        "hour": Scale(
+            "about an hour on two processor cores", 60, values=(50, 200, 1000, 4000, 8000), steps=4_000
+        ),
+        "minutes": Scale("minutes on two processor cores", 10, values=(50, 200, 1000, 4000), steps=800),
+    }  # fmt: skip
+    published: ClassVar[Mapping[str, Figure]] = {
+        "8,000 surrogate classes": Figure(0.68, CURVE, RECALLED, 8000),
+    }
+
+    def gather(self, images: ImageSet, test: ImageSet | None = None) -> Data:
+        return whole(images, test, labelled=True)
+
+    def spec(
+        self,
+        data: Data,
+        scale: Scale,
+        value: Value,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+        seconds: float | None = None,
+        report: Report | None = None,  # noqa: ARG002
+    ) -> Spec:
+        options = {"seeds": int(value.at)}
+        return sweeps.spec(self, data, scale, value, options, seed=seed, device=device, seconds=seconds)
+
+    def judge(
+        self,
+        runs: Sequence[Run],
+        data: Data,
+        scale: Scale,
+        *,
+        device: str = "cpu",
+        report: Report | None = None,
+    ) -> Findings:
+        from sslviz import features, networks
+
+        squares = networks.squares_for(runs[0], data.images)
+        answers = data.labels(data.rows(test=False, most=None))
+        tell = report or (lambda *_: None)
+        task = networks.task_of(runs[0])
+
+        def worth(network: Network, what: str) -> float:
+            tell(0, 1, f"features of {what}")
+            return told(_features(network, task, squares, device), answers)
+
+        # All runs begin with the same blocks, so the untrained network is one.
+        untrained = worth(networks.untrained(runs[0]), "the untrained network")
+        pixels = told(features.pixels(squares), answers)
+        rows = [
+            Row(
+                value.what, worth(networks.trained(run), value.what), len(answers), value.at,
+                1 / len(data.names), untrained, pixels, self._published_at(value.at),
+            )
+            for run, value in zip(runs, self.values(scale), strict=True)
+        ]  # fmt: skip
+        return Findings(rows, conclude(rows), len(answers), QUOTED, remarks(runs, data, scale))
+
+    def _published_at(self, at: float) -> Figure | None:
+        return next((one for one in self.published.values() if one.at == at), None)
+
+
+def _features(network: Network, task: Task, images: Images, device: str) -> NDArray[np.float32]:
+    """float32 (N, D): of all blocks side by side, each averaged over quarters of the image."""
+    from sslviz import features
+
+    return np.concatenate(list(features.extract(network, task, images, device=device).values()), axis=1)
+
+
+def told(features: NDArray[np.float32], answers: Rows) -> float:
+    """Share of the labels, int64 (N,), that a linear function of the features (N, D) for each label tells:
+    that which is largest wins. Each image is asked about with functions that were fitted, by least squares
+    with a penalty, to the four fifths of the others that are not with it."""
+    part = np.random.default_rng(0).permutation(len(features)) % FOLDS
+    wanted = 2.0 * (answers[:, None] == np.unique(answers)) - 1.0
+    right = 0
+    for fold in range(FOLDS):
+        known, asked = part != fold, part == fold
+        middle, level = features[known].mean(0), wanted[known].mean(0)
+        x = (features[known] - middle).astype(np.float64)
+        y = wanted[known] - level
+        # The same weights by as many unknowns as there are images, or as there are features.
+        if len(x) < x.shape[1]:
+            weights = x.T @ np.linalg.solve(x @ x.T + RIDGE * np.eye(len(x)), y)
+        else:
+            weights = np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y)
+        scores = (features[asked] - middle) @ weights + level
+        right += int((np.unique(answers)[scores.argmax(1)] == answers[asked]).sum())
+    return right / len(features)
+
+
+def conclude(rows: Sequence[Row]) -> Finding:
+    """Whether more classes make better features, and whether too many make worse ones."""
+    known = [(row, row.value) for row in rows if row.value is not None]
+    (few, low), (many, end) = known[0], known[-1]
+    best, most = max(known, key=lambda pair: pair[1])
+    said = f"{low:.1%} of the labels are told with {few.what}, {most:.1%} with {best.what}"
+    if best is few or not apart(few, best):
+        return Finding(
+            f"{said}." if best is not few else f"{low:.1%} of the labels are told with {few.what}, the most.",
+            visible=False,
+            reason="More classes did not make better features."
+            if best is few
+            else f"The difference is within what {best.asked:,} images can tell apart.",
+        )
+    falls = best is not many and apart(best, many)
+    after = (
+        f", and {end:.1%} with {many.what}: too many are worse again"
+        if falls
+        else ": more classes, better features"
+    )
+    return Finding(f"{said}{after}.", visible=True)
+
+
+def remarks(runs: Sequence[Run], data: Data, scale: Scale) -> list[str]:
+    """In what a repetition differs from what was published."""
+    return [
+        *sweeps.scaled_down(runs, data, scale, "1.2 million steps of 128 patches"),
+        f"The labels are those of {data.images.name!r}; the published figures are of STL-10.",
+        "The classifier is linear, by least squares, on the features of all blocks in quarters of the image, "
+        "tested on a fifth at a time; the paper's is a support vector machine.",
+        "With more than 1,000 classes the last layer compares directions and begins with an example of each.",
+    ]

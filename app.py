@@ -19,6 +19,7 @@ page = st.navigation(
             st.Page("pages/runs.py", title="Runs", icon=":material/list_alt:"),
             st.Page("pages/embeddings.py", title="Embeddings", icon=":material/scatter_plot:"),
             st.Page("pages/downstream.py", title="Downstream", icon=":material/grading:"),
+            st.Page("pages/papers.py", title="Papers", icon=":material/menu_book:"),
         ],
     },
     expanded=True,

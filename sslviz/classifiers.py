@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
@@ -122,15 +123,29 @@ def accuracies(
     device: str = "cpu",
 ) -> dict[str, float]:
     """By block the share of `images`, uint8 (N, 3, S, S), whose label its classifier tells."""
+    found = told(encoder, classifiers, task, images, labels, device=device)
+    return {name: float(right.mean()) for name, right in found.items()}
+
+
+def told(
+    encoder: Encoder,
+    classifiers: Mapping[str, nn.Sequential],
+    task: Task,
+    images: Images,
+    labels: Tensor,
+    *,
+    device: str = "cpu",
+) -> dict[str, NDArray[np.bool_]]:
+    """By block, bool (N,): of which `images`, uint8 (N, 3, S, S), its classifier tells the label."""
     place = torch.device(device)
     encoder, images, labels = encoder.to(place).eval(), _on(images, place), labels.to(place)
-    right = dict.fromkeys(classifiers, 0)
+    right: dict[str, list[Tensor]] = {name: [] for name in classifiers}
     with torch.inference_mode():
         for part, answer in zip(torch.split(images, BATCH), torch.split(labels, BATCH), strict=True):
             maps = encoder.maps(_views(task, part))
             for name, classifier in classifiers.items():
-                right[name] += int((classifier(maps[name]).argmax(1) == answer).sum())
-    return {name: count / len(images) for name, count in right.items()}
+                right[name].append(classifier(maps[name]).argmax(1) == answer)
+    return {name: torch.cat(parts).cpu().numpy() for name, parts in right.items()}
 
 
 def shifted(images: Tensor, padding: int, mirror: bool, generator: Generator) -> Tensor:

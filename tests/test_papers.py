@@ -214,6 +214,24 @@ def test_the_command_repeats_goes_on_and_is_listed(
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["steps"] == 16
 
 
+def test_the_smaller_network_is_judged_by_linear_probes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = Scale("a test", steps=2, batch=6, probe_images=20, test_images=6)
+    monkeypatch.setattr(rotnet.RotNet, "scales", {"minutes": few})
+    coloured("known", 24, 0)
+    coloured("asked", 8, 1)
+    words = "reproduce rotnet-cifar10 --images known --test asked --device cpu --json"
+    assert cli.run(words.split()) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [row["what"] for row in told["rows"]] == ["rotation", *(f"block{n}" for n in range(1, 6))]
+    assert told["measured"] == "labels told by a linear probe"
+    assert told["rows"][1]["value"] == told["rows"][1]["untrained"] == 1.0  # colours anybody can see
+    assert not any(row["published"] or row["rerun"] for row in told["rows"])
+    assert not told["visible"]
+    assert any("linear probes for classifiers of three layers" in remark for remark in told["remarks"])
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

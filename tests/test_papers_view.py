@@ -56,7 +56,12 @@ def repeated(name: str, *, visible: bool = True, seed: int = 0, told: bool = Tru
     ]  # fmt: skip
     finding = Finding("It <b>shows</b>.", True) if visible else Finding("Nothing.", False, "Too few images.")
     found = Findings(
-        rows, finding, 400, {"another": Figure(0.5, "notes", "second-hand")}, ["Scaled down: a bit."]
+        rows,
+        finding,
+        "labels told by a probe",
+        400,
+        {"another": Figure(0.5, "notes", "second-hand")},
+        ["Scaled down: a bit."],
     )
     record = {**what, "images": "scenes", "at": values[0].at, "run": listed[0]["run"], "runs": listed}
     if told:
@@ -157,6 +162,12 @@ def test_other_images_and_scales_are_asked_for_by_name() -> None:
     assert "Nothing yet" in words(app)
     (command,) = [one.value for one in app.code]
     assert command == f"sslviz reproduce location-gap --scale hour --seed 0 --images '{hostile}'"
+    app = opened(paper="location-gap", scale="paper")
+    assert "This takes a GPU" in words(app)
+    assert not [one for one in app.button if "Repeat" in one.label]
+    jobs.note_devices(("cuda:0",))
+    app = opened(paper="location-gap", scale="paper")
+    assert [one for one in app.button if one.label == "Repeat it"]
     assert not opened(paper="nothing", scale="nothing", on="nothing").exception
 
 

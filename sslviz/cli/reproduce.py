@@ -110,9 +110,9 @@ def _asked(
 def _begun(paper: Paper, which: str, scale: str | None, device: str) -> Asked:
     """A repetition that was begun earlier, by one of its runs."""
     from sslviz import settings
+    from sslviz.origins import images_of
     from sslviz.papers.repeating import begun
     from sslviz.runs import open_run
-    from sslviz.origins import images_of
 
     run = open_run(settings.workspace(), which)
     asked = begun(paper, run, images_of(run), device)

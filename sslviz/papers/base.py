@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sslviz.imagesets import ImageSet
+from sslviz.intervals import Z, compare, wilson
 from sslviz.papers.data import Data, whole
 from sslviz.runs import Run, Spec
 
@@ -54,6 +58,7 @@ class Scale:
     side: int | None = None
     """Of the square images, in pixels; None for the task's own choice."""
     probe_epochs: float = 0.0
+    """Of the labelled images, in training a probe."""
     probe_images: int | None = None
     """Labelled images that a probe learns from, at most."""
     test_images: int | None = None
@@ -93,17 +98,18 @@ class Row:
     pixels: float | None = None
     published: Figure | None = None
     rerun: Figure | None = None
+    right: NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
+    """bool (`asked`,): which of the images, where they are the same for other rows; not written down."""
 
     @property
     def interval(self) -> list[float] | None:
         """Wilson's, of 95 %: [low, high]."""
-        from sslviz.probes import wilson
-
         return None if self.value is None else wilson(self.value, self.asked)
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
-        return asdict(self) | {"interval": self.interval}
+        found = asdict(replace(self, right=None)) | {"interval": self.interval}
+        return {name: value for name, value in found.items() if name != "right"}
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,8 @@ class Findings:
 
     rows: list[Row]
     finding: Finding
+    measured: str
+    """What the shares of the rows are of: "puzzles solved"."""
     tested: int
     """Images that were tested on."""
     quoted: Mapping[str, Figure] = field(default_factory=dict)
@@ -138,6 +146,7 @@ class Findings:
             "finding": self.finding.sentence,
             "visible": self.finding.visible,
             "reason": self.finding.reason,
+            "measured": self.measured,
             "tested": self.tested,
             "quoted": {what: asdict(figure) for what, figure in self.quoted.items()},
             "remarks": list(self.remarks),
@@ -158,7 +167,7 @@ class Paper(ABC):
     axis: ClassVar[str]
     """What a chart has along it: "surrogate classes"."""
     measured: ClassVar[str]
-    """What it has upwards."""
+    """What was published: "puzzles solved"."""
     data: ClassVar[str]
     """The images of the paper."""
     scales: ClassVar[Mapping[str, Scale]]
@@ -206,11 +215,13 @@ class Paper(ABC):
         """Put what the trained runs, one a value, are worth beside what was published."""
 
 
-def apart(one: Row, other: Row, z: float = 1.96) -> bool:
+def apart(one: Row, other: Row, z: float = Z) -> bool:
     """Whether two shares differ by more than chance makes two shares of so many images differ, 95 times in
-    100: their difference against the root of the sum of their variances."""
+    100: of the same images pair by pair, else by the variances of both."""
     if one.value is None or other.value is None or not one.asked or not other.asked:
         return False
+    if one.right is not None and other.right is not None:
+        return compare(one.right, other.right).told_apart
     variance = sum(row.value * (1 - row.value) / row.asked for row in (one, other) if row.value is not None)
     return abs(one.value - other.value) > z * math.sqrt(variance)
 

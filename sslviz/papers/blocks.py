@@ -1,4 +1,4 @@
-"""What each block of a rotation network is worth: the classifiers of RotNet's table 1."""
+"""What each block of a rotation network is worth: classifiers of RotNet's table 1, or linear probes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sslviz import classifiers, features, networks
+from sslviz import classifiers, features, linear, networks
 from sslviz.model import Encoder, Network
 from sslviz.papers.base import Report, Scale
 from sslviz.papers.data import Data, Rows
-from sslviz.papers.rotnet import PADDING, PROBE_BATCH, PROBE_FALLS, course
+from sslviz.papers.rotnet import BATCH, PADDING, PROBE_FALLS, course
 from sslviz.plan import Plan
 from sslviz.runs import Run
 from sslviz.tasks import Task
 
+Told = dict[str, dict[str, NDArray[np.bool_]]]
+"""By network, "run" or "untrained", and block: of which test images the label is told, bool (N,)."""
 
-def accuracies(
-    run: Run, data: Data, scale: Scale, device: str, report: Report | None
-) -> tuple[float, dict[str, dict[str, float]], int]:
-    """(share of the turns told, share of the labels by network and block, images tested on).
+
+def told(run: Run, data: Data, scale: Scale, device: str, report: Report | None) -> tuple[float, Told]:
+    """(share of the turns told, labels told), by classifiers of three layers.
 
     The trained network is read as the authors did, with the BatchNorm statistics of its training; the
     untrained one has none, and takes those of the training images.
@@ -38,15 +39,36 @@ def accuracies(
     plan = probe_plan(scale, len(train), (run.spec.plan or {})["precision"])
     labels, answers = torch.from_numpy(data.labels(known)), torch.from_numpy(data.labels(asked))
 
-    def judged(name: str, encoder: Encoder) -> dict[str, float]:
+    def judged(name: str, encoder: Encoder) -> dict[str, NDArray[np.bool_]]:
         made = classifiers.fit(
             encoder, task, train, labels, len(data.names), plan, padding=PADDING, seed=run.spec.seed,
             device=device, report=_telling(report, f"classifiers on the {name} network"),
         )  # fmt: skip
-        return classifiers.accuracies(encoder, made, task, test, answers, device=device)
+        return classifiers.told(encoder, made, task, test, answers, device=device)
 
     found = {name: judged(name, one) for name, one in (("run", trained.encoder), ("untrained", untrained))}
-    return rotation_accuracy(trained, task, test, device), found, len(test)
+    return rotation_accuracy(trained, task, test, device), found
+
+
+def told_linearly(
+    run: Run, data: Data, scale: Scale, device: str, report: Report | None
+) -> tuple[float, Told]:
+    """The same by linear probes of features as everywhere else: the map's means over 2 × 2 quarters."""
+    known = data.rows(test=False, most=scale.probe_images)
+    asked = data.rows(test=True, most=scale.test_images)
+    task, squares = networks.task_of(run), networks.squares_for(run, data.images)
+    train, test = _taken(squares, known), _taken(squares, asked)
+    labels, answers = data.labels(known), data.labels(asked)
+    trained = networks.trained(run)
+    found: Told = {}
+    for name, network in (("run", trained), ("untrained", networks.untrained(run))):
+        by = features.extract(
+            network, task, torch.cat([train, test]), memory=train, device=device,
+            report=_telling(report, f"features of the {name} network"),
+        )  # fmt: skip
+        probes = {b: linear.fit(x[: len(train)], labels, len(data.names)) for b, x in by.items()}
+        found[name] = {b: probe.predict(by[b][len(train) :]) == answers for b, probe in probes.items()}
+    return rotation_accuracy(trained, task, test, device), found
 
 
 def _telling(report: Report | None, what: str) -> Callable[[int, int], None] | None:
@@ -55,7 +77,7 @@ def _telling(report: Report | None, what: str) -> Callable[[int, int], None] | N
 
 def probe_plan(scale: Scale, images: int, precision: str = "fp32") -> Plan:
     """How the classifiers are trained on so many images; `precision` is that of the frozen network."""
-    batch = min(scale.batch or PROBE_BATCH, images)
+    batch = min(scale.batch or BATCH, images)
     plan = Plan(max(1, round(scale.probe_epochs * images / batch)), batch, 0.0, 0.0, precision)
     return replace(plan, **course(batch), milestones=PROBE_FALLS)
 

@@ -41,7 +41,7 @@ class Permutations(Paper):
     )
     task = "jigsaw"
     axis = "permutations"
-    measured = "puzzles solved, of images held out"
+    measured = "puzzles solved"
     data = "ImageNet"
     scales: ClassVar[Mapping[str, Scale]] = {
         "paper": Scale(
@@ -86,7 +86,7 @@ class Permutations(Paper):
             "Every answer is scored by layers that all answers share; the paper's network has weights of its "
             "own for each.",
         ]
-        return Findings(rows, conclude(rows), rows[0].asked, remarks=said)
+        return Findings(rows, conclude(rows), self.measured, rows[0].asked, remarks=said)
 
 
 def conclude(rows: Sequence[Row]) -> Finding:

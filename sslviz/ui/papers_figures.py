@@ -82,7 +82,11 @@ def measured(paper: Paper, rows: Rows) -> go.Figure:
         ("chance", "chance", {"color": CHANCE, "dash": "dot", "width": 1.5}),
     ):
         values = [row[what] for row in rows]
-        if any(value is not None for value in values):
+        if len(set(values)) == 1 and values[0] is not None and len(rows) < FIRST_OF_MANY:
+            chart.add_hline(
+                values[0], line={**line, "width": 1.5}, annotation={"text": name, "showarrow": False}
+            )
+        elif any(value is not None for value in values):
             chart.add_trace(
                 go.Scatter(
                     x=names,

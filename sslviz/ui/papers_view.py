@@ -89,7 +89,7 @@ def show_charts(paper: Paper, told: Mapping[str, Any] | None) -> None:
         else:
             chart = papers_figures.measured(paper, told["rows"])
             st.plotly_chart(chart, theme="streamlit", config=PLAIN, key="measured")
-            st.caption(_measured_words(paper, told))
+            st.caption(_measured_words(told))
     if told is not None:
         details(told)
 
@@ -107,9 +107,9 @@ def _sources(paper: Paper) -> str:
     return pictures.literal(f"{paper.measured.capitalize()}, {paper.data}. {' '.join(said)}", 600)
 
 
-def _measured_words(paper: Paper, told: Mapping[str, Any]) -> str:
+def _measured_words(told: Mapping[str, Any]) -> str:
     return pictures.literal(
-        f"{paper.measured.capitalize()}, of {told['tested']:,} images of {told['images']}; the strokes are "
+        f"{told['measured'].capitalize()}, of {told['tested']:,} images of {told['images']}; the strokes are "
         f"intervals of 95 %. {_scaled(told)}",
         600,
     )
@@ -144,7 +144,7 @@ def details(told: Mapping[str, Any]) -> None:
             st.markdown(f"- {pictures.literal(line, 500)}")
     with st.container(horizontal=True):
         for one in told["runs"]:
-            label = one["what"] if len(told["runs"]) > 1 else "The run"
+            label = f"{one['what'][0].upper()}{one['what'][1:]}" if len(told["runs"]) > 1 else "The run"
             icon = looks.TASKS[PAPERS[told["paper"]].task].icon
             st.page_link("pages/train.py", label=label, icon=icon, query_params={"run": one["run"]})
 
@@ -183,6 +183,13 @@ def repeat(paper: Paper, scale: str, images: str, found: list[Repetition]) -> No
     if job is not None and status is not None and status.state not in work.OVER:
         st.fragment(_follow, run_every=1.0)(job)
         return
+    command = command_of(paper, scale, seed, images=None if default else images)
+    if paper.scales[scale].minutes is None and not any(
+        one.startswith("cuda") for one in jobs.known_devices()
+    ):
+        st.caption("This takes a GPU, and none is known here. On a machine that has one:")
+        st.code(command, language="sh")
+        return
     if status is not None and status.state == "failed":
         frame.problem(UserError(status.error or "The computation stopped.", status.hint))
     unfinished = next((one for one in found if one.seed == seed), None)
@@ -198,7 +205,7 @@ def repeat(paper: Paper, scale: str, images: str, found: list[Repetition]) -> No
     ):
         jobs.start("reproduce", arguments, again=True)
         st.rerun()
-    st.code(command_of(paper, scale, seed, images=None if default else images), language="sh")
+    st.code(command, language="sh")
 
 
 def next_seed(found: list[Repetition]) -> int:

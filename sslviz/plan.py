@@ -41,9 +41,10 @@ class Plan:
     warmup: float = 0.1
     """Share of the run in which the learning rate rises."""
     optimizer: str = "adamw"
-    """"adamw", or "sgd" with Nesterov's momentum, which decays every parameter, as the papers did."""
+    """"adamw"; "sgd" with Nesterov's momentum, which decays every parameter, as the papers did; or "muon",
+    whose learning rate is an angle, see `sslviz.train.muon`."""
     momentum: float = 0.9
-    """Of SGD."""
+    """Of SGD and Muon."""
     schedule: str = "cosine"
     """"cosine", or "steps": the learning rate is multiplied by `gamma` at each of `milestones`."""
     milestones: Sequence[float] = ()

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sslviz import classifiers, networks
+from sslviz import networks
+from sslviz.classifiers.shifting import shifted
 from sslviz.features import GRID
 from sslviz.model import Network, pool
 from sslviz.plan import Plan
@@ -62,7 +63,7 @@ def teach(
     rows, seed = torch.arange(len(known)), run.spec.seed
     for step in range(steps):
         index = rows_of_step(rows, batch, seed, step)
-        shown = classifiers.shifted(known[index], PADDING, True, seed_for(seed, "supervised", step))
+        shown = shifted(known[index], PADDING, True, seed_for(seed, "supervised", step))
         views = task.normalize(shown[:, None].to(place))[:, 0].contiguous(memory_format=torch.channels_last)
         set_rate(optimizer, plan.learning_rate(step))
         logits = head(pool(network.encoder(views), GRID).flatten(1))

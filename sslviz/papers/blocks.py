@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sslviz import classifiers, features, linear, networks
+from sslviz import features, linear, networks
+from sslviz.classifiers import published
 from sslviz.model import Encoder, Network
 from sslviz.papers.base import Report, Scale
 from sslviz.papers.data import Data, Rows
@@ -40,11 +41,11 @@ def told(run: Run, data: Data, scale: Scale, device: str, report: Report | None)
     labels, answers = torch.from_numpy(data.labels(known)), torch.from_numpy(data.labels(asked))
 
     def judged(name: str, encoder: Encoder) -> dict[str, NDArray[np.bool_]]:
-        made = classifiers.fit(
+        made = published.fit(
             encoder, task, train, labels, len(data.names), plan, padding=PADDING, seed=run.spec.seed,
             device=device, report=_telling(report, f"classifiers on the {name} network"),
         )  # fmt: skip
-        return classifiers.told(encoder, made, task, test, answers, device=device)
+        return published.told(encoder, made, task, test, answers, device=device)
 
     found = {name: judged(name, one) for name, one in (("run", trained.encoder), ("untrained", untrained))}
     return rotation_accuracy(trained, task, test, device), found
@@ -88,7 +89,7 @@ def rotation_accuracy(network: Network, task: Task, images: Tensor, device: str 
     network = network.to(device).eval()
     right = 0
     with torch.inference_mode():
-        for part in torch.split(images, classifiers.BATCH):
+        for part in torch.split(images, published.BATCH):
             for turn in range(4):
                 views = part.to(device).rot90(turn, (-2, -1))[:, None]
                 right += int((network(task.normalize(views)).argmax(1) == turn).sum())

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from sslviz.model import Network
 from sslviz.plan import Plan
+from sslviz.train.muon import Muon
 from sslviz.train.replaying import Replayed
 
 
@@ -110,7 +111,8 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def optimizer_for(network: nn.Module, plan: Plan, device: torch.device) -> torch.optim.Optimizer:
-    """AdamW, which does not decay biases and BatchNorm, or SGD, which decays all."""
+    """AdamW, which does not decay biases and BatchNorm; SGD, which decays all; or Muon, which decays all but
+    convolutions."""
     fused = device.type in ("cpu", "cuda")
     # A number would be captured as it is; a tensor can change between replays.
     rate: Any = torch.tensor(plan.lr, device=device) if device.type == "cuda" else plan.lr
@@ -123,6 +125,8 @@ def optimizer_for(network: nn.Module, plan: Plan, device: torch.device) -> torch
             weight_decay=plan.weight_decay,
             fused=fused,
         )
+    if plan.optimizer == "muon":
+        return Muon(network.parameters(), rate, momentum=plan.momentum, weight_decay=plan.weight_decay)
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sslviz import classifiers
+from sslviz.classifiers import published, three_layers
+from sslviz.classifiers.shifting import shifted
 from sslviz.model import build
 from sslviz.plan import Plan
 from sslviz.tasks import make_task
@@ -35,13 +36,13 @@ def test_what_can_be_separated_is_told_and_shuffled_labels_are_not() -> None:
     encoder = build("small", 1, 4, 16, seed=0).encoder
     images, labels = coloured(60)
     unseen, answers = coloured(60, seed=1)
-    made = classifiers.fit(encoder, ROTATION, images, labels, 3, plan(40))
-    found = classifiers.accuracies(encoder, made, ROTATION, unseen, answers)
+    made = published.fit(encoder, ROTATION, images, labels, 3, plan(40))
+    found = published.accuracies(encoder, made, ROTATION, unseen, answers)
     assert list(found) == [f"block{n}" for n in range(1, 6)]
     assert set(found.values()) == {1.0}
     shuffled = labels[torch.randperm(60, generator=torch.Generator().manual_seed(4))]
-    made = classifiers.fit(encoder, ROTATION, images, shuffled, 3, plan(40))
-    found = classifiers.accuracies(encoder, made, ROTATION, unseen, answers)
+    made = published.fit(encoder, ROTATION, images, shuffled, 3, plan(40))
+    found = published.accuracies(encoder, made, ROTATION, unseen, answers)
     assert all(share < 0.75 for share in found.values())
 
 
@@ -51,8 +52,8 @@ def test_guessing_is_chance() -> None:
     generator = torch.Generator().manual_seed(0)
     noise = torch.randint(0, 256, (400, 3, 16, 16), generator=generator).to(torch.uint8)
     labels = torch.randint(0, 4, (400,), generator=generator)
-    made = classifiers.fit(encoder, ROTATION, noise[:200], labels[:200], 4, plan(30, 50))
-    found = classifiers.accuracies(encoder, made, ROTATION, noise[200:], labels[200:])
+    made = published.fit(encoder, ROTATION, noise[:200], labels[:200], 4, plan(30, 50))
+    found = published.accuracies(encoder, made, ROTATION, noise[200:], labels[200:])
     assert all(0.1 < share < 0.4 for share in found.values())
 
 
@@ -61,12 +62,12 @@ def test_a_plain_loop_finds_the_same() -> None:
     encoder = build("small", 1, 4, 16, seed=0).encoder.eval()
     images, labels = coloured(30)
     course = plan(12)
-    made = classifiers.fit(encoder, ROTATION, images, labels, 3, course, padding=0, mirror=False, seed=5)
+    made = published.fit(encoder, ROTATION, images, labels, 3, course, padding=0, mirror=False, seed=5)
     x = (images.float() - 127.5) / 64
     for name in ("block1", "block4"):
         with torch.no_grad():
             maps = encoder.maps(x)[name].flatten(1)
-        first = classifiers.three_layers(maps.shape[1], 3, seed_for(5, f"classifier {name}"))
+        first = three_layers(maps.shape[1], 3, seed_for(5, f"classifier {name}"))
         plain = nn.Sequential(*first[1:])  # the maps are flat already
         optimizer = torch.optim.SGD(plain.parameters(), 0.1, 0.9, weight_decay=5e-4, nesterov=True)
         schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [6], 0.2)
@@ -85,12 +86,12 @@ def test_the_encoder_learns_nothing_and_layers_are_the_published_ones() -> None:
     encoder = build("nin", 1, 4, 16, seed=0).encoder
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     images, labels = coloured(12)
-    made = classifiers.fit(encoder, ROTATION, images, labels, 10, plan(2))
+    made = published.fit(encoder, ROTATION, images, labels, 10, plan(2))
     assert all(torch.equal(before[name], value) for name, value in encoder.state_dict().items())
     shapes = [tuple(p.shape) for p in made["conv2"].parameters()]
     inputs = 192 * 4 * 4  # 8 × 8 of images of 32 pixels
     assert shapes == [(200, inputs), (200,), (200,), (200, 200), (200,), (200,), (10, 200), (10,)]
-    weights = classifiers.three_layers(500, 10, torch.Generator().manual_seed(0))
+    weights = three_layers(500, 10, torch.Generator().manual_seed(0))
     assert weights[1].weight.std().item() == pytest.approx((2 / 200) ** 0.5, rel=0.02)
     assert weights[7].weight.std().item() == pytest.approx((2 / 10) ** 0.5, rel=0.05)
     assert not weights[7].bias.any()
@@ -98,7 +99,7 @@ def test_the_encoder_learns_nothing_and_layers_are_the_published_ones() -> None:
 
 def test_images_are_shifted_over_black_and_mirrored() -> None:
     image = torch.randint(1, 256, (1, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    many = classifiers.shifted(image.expand(200, -1, -1, -1), 2, True, torch.Generator().manual_seed(1))
+    many = shifted(image.expand(200, -1, -1, -1), 2, True, torch.Generator().manual_seed(1))
     framed = nn.functional.pad(image[0], (2, 2, 2, 2))
     windows = [framed[:, top : top + 8, left : left + 8] for top in range(5) for left in range(5)]
     either = [*windows, *(window.flip(-1) for window in windows)]

@@ -36,7 +36,7 @@ class Labelling(nn.Module):
     def __init__(self, encoder: Encoder, classes: int) -> None:
         super().__init__()
         self.encoder = encoder
-        # From noughts: nothing is drawn, and what the encoder knows is not shaken before the layer knows more.
+        # From noughts: nothing is drawn, and what the encoder knows is not shaken before the layer knows.
         self.weight = nn.Parameter(torch.zeros(classes, encoder.channels * GRID**2))
         self.bias = nn.Parameter(torch.zeros(classes))
 

@@ -7,10 +7,10 @@ import pytest
 from small_runs import make_run, make_set, pictures, recorded
 from streamlit.testing.v1 import AppTest
 
-from sslviz import imagesets, runs, settings, worker
+from sslviz import imagesets, probes, runs, settings, worker
 from sslviz.imagesets import NewImage
 from sslviz.jobs import Job
-from sslviz.probes import Judged
+from sslviz.probes import Judged, stored
 from sslviz.runs import Run
 
 PAGE = """
@@ -77,7 +77,28 @@ def test_what_is_missing_is_measured_and_then_there(run: Run, started: list[str]
     said = words(app)
     assert "20 nearest neighbours" in said
     assert "Name the probe with the number" in said
+    assert "Convolutional block |" not in said  # not trained yet
     assert started == ["sslviz.worker"]
+
+
+def test_the_probes_that_take_training_come_when_they_are_wanted(run: Run, started: list[str]) -> None:
+    division = probes.divide(imagesets.open_set(settings.workspace(), "pics"))
+    probes.measure(run, division, ["knn", "linear", "few"])
+    app = opened(run)
+    assert started == []
+    next(button for button in app.button if button.label == "Train these probes").click().run()
+    assert started == ["sslviz.worker"]
+    truth = division.asked.labels
+    for probe in (*probes.HEADS, "whole"):
+        sources = ("fine_tuned", "supervised") if probe == "whole" else ("run", "untrained")
+        judged = Judged(
+            truth, {source: {"block1": truth} for source in sources}, dict.fromkeys(sources, "block1")
+        )
+        stored.save(stored.path_of(run, division, probe), judged)
+    app.run()
+    assert not app.exception
+    assert "Convolutional block | **100.0%**" in words(app)
+    assert app.metric[-1].label == "Trained on labels"
 
 
 def test_a_set_without_labels_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

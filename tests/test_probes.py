@@ -167,7 +167,7 @@ def test_what_was_measured_is_kept_and_labels_that_changed_are_measured_anew(run
     assert probes.missing(run, division) == list(probes.PARTS)
     before = probes.state(run, division)
     probes.measure(run, division, ["knn"])
-    assert probes.missing(run, division) == ["linear", "few"]
+    assert probes.missing(run, division) == ["linear", "few", "maps"]
     assert probes.state(run, division) != before
     found = probes.find(run, division, "knn")
     assert found is not None
@@ -216,7 +216,7 @@ def test_reading_needs_no_torch(run: runs.Run) -> None:
         "images = imagesets.open_set(settings.workspace(), 'some')\n"
         "division = probes.divide(images, probes.memory_for(run, images))\n"
         "assert probes.find(run, division, 'knn').accuracy('run') >= 0\n"
-        "assert probes.missing(run, division) == ['linear', 'few']\n"
+        "assert probes.missing(run, division) == ['linear', 'few', 'maps']\n"
         "assert not {'torch', 'sklearn', 'scipy', 'streamlit'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -26,11 +26,6 @@ Pair = tuple[str, str]
 Report = Callable[[int, int, str], None]
 """(done, to do, what is being done)."""
 
-CHOOSING = 5_000
-"""Images that a block is chosen by, at most."""
-HELD_OUT = 5
-"""One in so many of them is asked about."""
-
 
 def fit(
     encoder: Encoder,
@@ -120,38 +115,6 @@ def answers(
             if report:
                 report(rows.stop, len(images), "asking the heads")
     return told
-
-
-def most_telling(
-    encoder: Encoder,
-    task: Task,
-    images: Tensor,
-    labels: Tensor,
-    classes: int,
-    *,
-    seed: int = 0,
-    report: Report | None = None,
-) -> str:
-    """The block whose map tells a linear layer most, taught on four fifths of at most 5,000 of the known
-    images and asked about the others. Of blocks that tell as much, the first."""
-    looking = partial(_said, report or (lambda *_: None), "choosing a block")
-    order = torch.randperm(len(images), generator=seed_for(seed, "choice"))[:CHOOSING]
-    images, labels = images[order], labels[order]
-    asked = torch.arange(max(1, len(images) // HELD_OUT))
-    # A single image is both: there is nothing else to teach or to ask.
-    taught = torch.arange(len(asked), len(images)) if len(images) > 1 else asked
-    plan = plan_for("linear_map", len(taught))
-    best, chosen = -1, ""
-    for blocks in groups(encoder, task, images, list(encoder.blocks), 1):
-        maps = keep(encoder, task, images, blocks, showings=1, report=looking)
-        for block, one in maps.items():
-            reader = learn("linear_map", one, labels, classes, plan, seed, rows=taught, report=looking)
-            with torch.inference_mode():
-                told = reader.head(one.take(torch.zeros_like(asked), asked)).argmax(1).cpu()
-            right = int((told == labels[asked]).sum())
-            if right > best:
-                best, chosen = right, block
-    return chosen
 
 
 def _said(report: Report, what: str, done: int, total: int) -> None:

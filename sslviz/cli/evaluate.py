@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 TITLES = {
     "knn": "20 nearest neighbours",
     "linear": "linear",
+    "linear_map": "linear on the map",
+    "three_layers": "three layers on the map",
+    "conv_block": "convolutional block",
 }
 COLUMNS = {"run": "run", "untrained": "untrained", "pixels": "raw pixels", "colours": "colours"}
 DENSE = {
@@ -35,7 +38,7 @@ def evaluate(
     only: str | None = typer.Option(
         None,
         metavar="PARTS",
-        help="Some of knn,linear,few,masks,boxes.  [default: all that the set can tell]",
+        help="Some of knn,linear,few,maps,masks,boxes.  [default: all the set tells]",
     ),
     device: str = DEVICE,
     as_json: bool = JSON,
@@ -114,6 +117,12 @@ def _shown(found: dict[str, Any]) -> str:
             (block, percent(share), percent(one["untrained"][block])) for block, share in one["run"].items()
         ]
         said.append(table(rows))
+    if "whole" in found:
+        whole = found["whole"]
+        said.append(
+            f"The whole network trained on the labels: from the run {percent(whole['fine_tuned'])}, "
+            f"from scratch {percent(whole['supervised'])}."
+        )
     if found.get("few"):
         said.append(_few(found["few"]))
     if "chance" in found:

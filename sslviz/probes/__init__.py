@@ -1,16 +1,18 @@
 """How much the features of a run are worth for telling labels, beside what stands for nothing learned.
 
-Two probes: neighbours, which ask most of the features, and a linear classifier. Beside the run stand the same
-network before training, raw pixels, the colours alone, and chance. Which block is looked at is chosen on what
-is known, and its accuracy then read on what is asked, so the choice costs no honesty.
+Probes, from what asks most of the features to what asks least: neighbours, a linear classifier, classifiers
+trained on the maps, the whole network trained on. Beside the run stand the same network before training, raw
+pixels, the colours alone, the same network trained on the labels, and chance. Which block is looked at is
+chosen on what is known, and its accuracy then read on what is asked, so the choice costs no honesty.
 
 Findings are kept in the cache, so a page reads what a job found; reading imports numpy alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sslviz import kept
@@ -27,13 +29,15 @@ if TYPE_CHECKING:
     from sslviz.runs import Run
 
 __all__ = [
-    "PARTS", "Division", "Judged",
+    "HEADS", "PARTS", "Division", "Judged",
     "default_memory", "divide", "evaluate", "few_labels", "find", "measure", "memory_for", "missing",
     "smallest_difference", "state", "wilson",
 ]  # fmt: skip
 
-PARTS = ("knn", "linear", "few")
-"""What `measure` measures: both probes, and both with few labels."""
+PARTS = ("knn", "linear", "few", "maps")
+"""What `measure` measures: three from features in seconds, the last by training, in a minute or two."""
+HEADS = ("linear_map", "three_layers", "conv_block")
+"""Probes that are trained on maps."""
 
 
 def memory_for(run: Run, queries: ImageSet) -> ImageSet | None:
@@ -49,11 +53,12 @@ def missing(run: Run, division: Division, parts: Collection[str] = PARTS) -> lis
     """Those of `parts` that were not measured yet."""
     there = {part: find(run, division, part) is not None for part in ("knn", "linear") if part in parts}
     there["few"] = "few" not in parts or few_labels(run, division) is not None
+    there["maps"] = "maps" not in parts or find(run, division, "whole") is not None
     return [part for part in parts if not there[part]]
 
 
 def find(run: Run, division: Division, probe: str) -> Judged | None:
-    """What a probe, "knn" or "linear", found; None where it was not measured."""
+    """What a probe found, "knn", "linear", one of `HEADS` or "whole"; None where it was not measured."""
     found = stored.load(stored.path_of(run, division, probe))
     return None if found is None else found[0]
 
@@ -66,7 +71,7 @@ def few_labels(run: Run, division: Division) -> dict[str, list[dict[str, Any]]] 
 
 def state(run: Run, division: Division) -> tuple[int, ...]:
     """Changes whenever something was measured; quick to ask for."""
-    return tuple(kept.written(stored.path_of(run, division, part)) for part in PARTS)
+    return tuple(kept.written(stored.path_of(run, division, part)) for part in (*PARTS[:3], "whole"))
 
 
 def measure(
@@ -81,13 +86,13 @@ def measure(
 
     `report` is called with (done, total, what is being done). Raises `UserError` for a run without weights.
     """
-    from sslviz.probes import measuring
+    from sslviz.probes import measuring, trained
 
     tell = report or (lambda *_: None)
-    places = {part: stored.path_of(run, division, part) for part in PARTS}
+    places = {part: stored.path_of(run, division, part) for part in ("knn", "linear", "few", "whole")}
     simple = {"knn": measuring.knn, "linear": measuring.linear}
-    # The few labels are those of the block that all the labels chose.
-    wanted = [part for part in simple if part in parts or (part == "linear" and "few" in parts)]
+    # The block that the linear classifier chooses is the one for few labels, and for a convolutional block.
+    wanted = [part for part in simple if part in parts or (part == "linear" and {"few", "maps"} & set(parts))]
     missing = [part for part in wanted if stored.load(places[part]) is None]
     few = "few" in parts and few_labels(run, division) is None
     if missing or few:
@@ -95,10 +100,20 @@ def measure(
         for part in missing:
             stored.save(places[part], simple[part](sources, division, tell))
         if few:
-            chosen = stored.load(places["linear"])
-            assert chosen is not None
-            kept.write(places["few"], {}, curves=measuring.few(sources, chosen[0].chosen, division, tell))
+            curves = measuring.few(sources, _chosen(places["linear"]), division, tell)
+            kept.write(places["few"], {}, curves=curves)
+    if "maps" in parts and stored.load(places["whole"]) is None:
+        found = trained.judge(run, division, _chosen(places["linear"]), device=device, report=tell)
+        for probe, judged in found.items():
+            stored.save(stored.path_of(run, division, probe), judged)
     kept.prune(stored.AREA, stored.KEPT_BYTES)
+
+
+def _chosen(path: Path) -> Mapping[str, str]:
+    """By source the block that a probe chose."""
+    found = stored.load(path)
+    assert found is not None
+    return found[0].chosen
 
 
 def evaluate(
@@ -126,7 +141,7 @@ def evaluate(
     }
     intervals: dict[str, Any] = {}
     leads: dict[str, Any] = {}
-    probes = [part for part in ("knn", "linear") if part in parts]
+    probes = [part for part in ("knn", "linear") if part in parts] + [*HEADS, "whole"] * ("maps" in parts)
     for probe in probes:
         judged = find(run, division, probe)
         assert judged is not None, probe

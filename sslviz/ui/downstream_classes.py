@@ -16,9 +16,13 @@ from sslviz.probes import Division, Judged
 from sslviz.runs import Run
 from sslviz.ui import charts, embedding_run, frame, pictures, waiting, words
 
+QUICK = ("knn", "linear", "few")
 PROBES = {
     "knn": "20 nearest neighbours",
     "linear": "Linear, on pooled features",
+    "linear_map": "Linear, on the map",
+    "three_layers": "Three layers, on the map",
+    "conv_block": "Convolutional block",
 }
 SOURCES = {
     "run": "Trained",
@@ -50,39 +54,43 @@ def show(run: Run, images: ImageSet) -> None:
         )
         return
     beside = _beside(run)
-    if not _measured([run, *beside], images, division):
+    if not _measured([run, *beside], images, division, QUICK):
         return
     knn, linear = (probes.find(run, division, probe) for probe in ("knn", "linear"))
     if knn is None or linear is None:
         return
-    judged = {"knn": knn, "linear": linear}
-    _worth(division, linear)
+    heads = {probe: one for probe in probes.HEADS if (one := probes.find(run, division, probe))}
+    judged = {"knn": knn, "linear": linear, **heads}
+    whole = probes.find(run, division, "whole")
+    _worth(division, linear, whole)
     left, right = st.columns(2, gap="large")
     with left:
-        _by_block(division, judged)
+        _by_block(division, judged, whole)
     with right:
         _few(run, beside, division)
-    _table(division, judged)
+    _table(division, judged, whole)
+    if whole is None:
+        _offer(run, images, division)
 
 
-def _measured(wanted: Sequence[Run], images: ImageSet, division: Division) -> bool:
+def _measured(wanted: Sequence[Run], images: ImageSet, division: Division, parts: Sequence[str]) -> bool:
     """Whether all of this is there; if not, it is being measured, and words stand in its place."""
     for run in wanted:
-        if probes.missing(run, division):
+        if probes.missing(run, division, parts):
             said = f"Measuring what {words.name(run)} is worth"
             state = partial(probes.state, run, division)
-            waiting.until("probe", _arguments(run, images, division), said, state)
+            waiting.until("probe", _arguments(run, images, division, parts), said, state)
             return False
     return True
 
 
-def _arguments(run: Run, images: ImageSet, division: Division) -> dict[str, Any]:
+def _arguments(run: Run, images: ImageSet, division: Division, parts: Sequence[str]) -> dict[str, Any]:
     return {
         "workspace": str(frame.workspace()),
         "run": run.id,
         "set": images.name,
         "memory": division.known.images.name,
-        "parts": list(probes.PARTS),
+        "parts": list(parts),
         # Images, labels or weights that have changed are another job.
         "division": division.digest,
         "step": run.status().step,
@@ -114,13 +122,18 @@ def _beside(run: Run) -> list[Run]:
     return [others[id_] for id_ in asked]
 
 
-def _worth(division: Division, linear: Judged) -> None:
+def _worth(division: Division, linear: Judged, whole: Judged | None) -> None:
     """The figures of the linear probe, and how much of a difference is chance."""
     cells = st.grid(5, min_column_width=120)
     for source, title in SOURCES.items():
         low, high = linear.interval(source)
         cells.metric(title, f"{linear.accuracy(source):.1%}", help=f"95 % interval {low:.1%} to {high:.1%}.")
-    cells.metric("Chance", f"{1 / len(division.names):.1%}", help="Guessing among the labels.")
+    if whole is not None:
+        cells.metric(
+            "Trained on labels", f"{whole.accuracy('supervised'):.1%}", help="The same network, from scratch."
+        )
+    else:
+        cells.metric("Chance", f"{1 / len(division.names):.1%}", help="Guessing among the labels.")
     said = [
         f"How often a linear classifier on frozen features tells which of {len(division.names)} labels an "
         f"image has, at the best block; it knows {len(division.known):,} images and is asked about "
@@ -149,7 +162,7 @@ def _lead(judged: Judged, other: str) -> str:
     return f"**From {name} it cannot be told apart:** {100 * lead:+.1f} points {span}."
 
 
-def _by_block(division: Division, found: dict[str, Judged]) -> None:
+def _by_block(division: Division, found: dict[str, Judged], whole: Judged | None) -> None:
     st.subheader("By block", anchor=False)
     probe = frame.choice("probe", "Probe", {name: PROBES[name] for name in found}, "linear", shown=False)
     judged = found[probe]
@@ -174,6 +187,8 @@ def _by_block(division: Division, found: dict[str, Judged]) -> None:
     levels |= {
         SOURCES[one].lower(): judged.accuracy(one) for one in ("pixels", "colours") if one in judged.answers
     }
+    if whole is not None:
+        levels["labels, from scratch"] = whole.accuracy("supervised")
     charts.shares(lines, levels, key="downstream_blocks", x="block")
     st.caption(
         "Bars are 95 % intervals. The best block is rarely the last, which is bent to the pretext task; it "
@@ -225,13 +240,16 @@ def _curves(
     return drawn
 
 
-def _table(division: Division, found: dict[str, Judged]) -> None:
+def _table(division: Division, found: dict[str, Judged], whole: Judged | None) -> None:
     """One row a probe, one column a source, each with its interval."""
     st.subheader("All probes", anchor=False)
     header = ["Probe", *SOURCES.values()]
     rows = []
     for probe, judged in found.items():
         rows.append([PROBES[probe], *(_cell(judged, source) for source in SOURCES)])
+    if whole is not None:
+        rows.append(["The whole network, from the run’s weights", _cell(whole, "fine_tuned"), "", "", ""])
+        rows.append(["The whole network, from scratch", "", _cell(whole, "supervised"), "", ""])
     rows.append(["Chance", f"{1 / len(division.names):.1%}", "", "", ""])
     lines = ["| " + " | ".join(header) + " |", "|---|" + "---:|" * len(SOURCES)]
     st.markdown("\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]))
@@ -247,3 +265,18 @@ def _cell(judged: Judged, source: str) -> str:
     block = judged.chosen.get(source, source)
     where = f", {pictures.literal(block)}" if len(judged.answers[source]) > 1 else ""
     return f"**{judged.accuracy(source):.1%}** ({100 * low:.0f} – {100 * high:.0f}){where}"
+
+
+def _offer(run: Run, images: ImageSet, division: Division) -> None:
+    """The probes that take training, when somebody wants them."""
+    asked = st.session_state.setdefault("downstream_maps", set())
+    if (run.id, division.digest) in asked:
+        _measured([run], images, division, ["maps"])
+        return
+    st.markdown(
+        "Three more probes are trained on the maps of each block, and the whole network on the labels, from "
+        "the run’s weights and from scratch. That takes a minute or two."
+    )
+    if st.button("Train these probes", icon=":material/play_arrow:"):
+        asked.add((run.id, division.digest))
+        st.rerun()

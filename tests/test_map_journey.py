@@ -80,7 +80,7 @@ def parameter(page: Page, name: str) -> str | None:
 def lasso(page: Page, rows: list[int]) -> None:
     """Draw a box around all points, by the places of these rows of the plot."""
     page.locator('[data-tool="select"]').first.click()
-    page.locator(".em-plot").scroll_into_view_if_needed()
+    page.locator(".em-plot").first.scroll_into_view_if_needed()
     spots = page.evaluate(
         """rows => {
             const plot = document.querySelector('.em-plot'), { xaxis, yaxis } = plot._fullLayout;

@@ -35,7 +35,7 @@ __all__ = [
 ]  # fmt: skip
 
 PARTS = ("knn", "linear", "few", "maps")
-"""What `measure` measures: three from features in seconds, the last by training, in a minute or two."""
+"""What `measure` measures: three from features, in seconds; the last by training, in some minutes."""
 HEADS = ("linear_map", "three_layers", "conv_block")
 """Probes that are trained on maps."""
 

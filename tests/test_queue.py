@@ -71,11 +71,18 @@ def mine() -> list[Run]:
     return [run for run in runs.listing(settings.workspace()) if not run.bundled]
 
 
-def submit_from_two_servers(count: int, attempts: Path, seconds: float) -> None:
+def ended() -> int:
+    return sum(run.status().state == "done" for run in mine())
+
+
+def submit_from_two_servers(count: int, attempts: Path) -> None:
     make_set()
     for first in (0, count // 2):
         python(SERVER, str(first), str(first + count // 2))
-    wait_for(lambda: sum(run.status().state == "done" for run in mine()) == count, seconds)
+    done = 0
+    while done < count:  # each run takes seconds, and how many depends on what else the machine does
+        wait_for(lambda so_far=done: ended() > so_far)  # type: ignore[misc]
+        done = ended()
     found = mine()
     assert sorted(run.spec.seed for run in found) == list(range(count))
     assert Counter(attempts.read_text().split()) == Counter({run.id: 1 for run in found})
@@ -87,7 +94,7 @@ def submit_from_two_servers(count: int, attempts: Path, seconds: float) -> None:
 
 @pytest.mark.slow
 def test_fifty_submissions_of_two_servers_are_fifty_runs_each_once(attempts: Path) -> None:
-    submit_from_two_servers(50, attempts, 900)
+    submit_from_two_servers(50, attempts)
 
 
 # Without processes: who is next

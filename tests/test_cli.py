@@ -32,6 +32,7 @@ SHORT = ["--size", "16", "--steps", "4", "--batch", "4", "--device", "cpu"]
 def few(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr("sslviz.train.draws.HELDOUT", 16)
     monkeypatch.setattr("sslviz.train.planning.GLANCE", 16)
+    monkeypatch.setattr("sslviz.classifiers.plans.FEWEST", 2)
     yield
     end_all()
 
@@ -80,7 +81,16 @@ def test_add_train_evaluate_embed_and_neighbours(
     assert runs.open_run(settings.workspace(), more["run"]).spec.start == first.id
 
     found = said(capsys, "evaluate", "latest", "--images", "photos")
-    assert set(found) == {"labels", "memory", "queries", "chance", "knn", "intervals"}
+    told = {"labels", "memory", "queries", "chance", "intervals", "leads"}
+    heads = {"linear_map", "three_layers", "conv_block"}
+    assert set(found) == told | {"knn", "linear", "few", "whole"} | heads
+    assert set(found["whole"]) == {"fine_tuned", "supervised", "best"}
+    for probe in ("knn", "linear", *heads):
+        assert set(found[probe]["best"]) == {"run", "untrained"}
+    assert set(said(capsys, "evaluate", "latest", "--images", "photos", "--only", "knn")) == told | {"knn"}
+    assert cli.run(["evaluate", "latest", "--images", "photos"]) == 0
+    shown = capsys.readouterr().out
+    assert all(words in shown for words in ("convolutional block", "from scratch", "labels a class"))
     assert found["memory"] + found["queries"] == 8
     out = tmp_path / "f.npz"
     said(capsys, "embed", first.id, "--images", "photos", "--out", str(out))

@@ -113,8 +113,9 @@ def _shown(found: dict[str, Any]) -> str:
     for name in probes:
         one = found[name]
         rows = [(TITLES[name], "run", "untrained")]
+        blocks = dict.fromkeys([*one["run"], *one["untrained"]])  # some heads are on one block of each
         rows += [
-            (block, percent(share), percent(one["untrained"][block])) for block, share in one["run"].items()
+            (block, *(percent(one[source].get(block)) for source in ("run", "untrained"))) for block in blocks
         ]
         said.append(table(rows))
     if "whole" in found:

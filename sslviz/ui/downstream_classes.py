@@ -263,7 +263,7 @@ def _cell(judged: Judged, source: str) -> str:
         return ""
     low, high = judged.interval(source)
     block = judged.chosen.get(source, source)
-    where = f", {pictures.literal(block)}" if len(judged.answers[source]) > 1 else ""
+    where = f", {pictures.literal(block)}" if block != source else ""
     return f"**{judged.accuracy(source):.1%}** ({100 * low:.0f} – {100 * high:.0f}){where}"
 
 
@@ -275,7 +275,7 @@ def _offer(run: Run, images: ImageSet, division: Division) -> None:
         return
     st.markdown(
         "Three more probes are trained on the maps of each block, and the whole network on the labels, from "
-        "the run’s weights and from scratch. That takes some minutes, seven on two processor cores with 10,000 "
+        "the run’s weights and from scratch. That takes minutes: seven on two processor cores, with 10,000 "
         "images of 32 pixels."
     )
     if st.button("Train these probes", icon=":material/play_arrow:"):

@@ -1,8 +1,8 @@
 """Pretext accuracy against what the features are worth downstream, along runs and across them.
 
 A point is a state of a run that was kept: how well the network did its own task then, and how well neighbours
-by the features of a block told labels. The first is in the run's curves, the second is computed from the
-state's weights on at most a thousand labelled images, in a process of its own, and kept for each state.
+or a linear classifier told labels by the features of a block. The first is in the run's curves, the second is
+computed from the state's weights on at most a thousand labelled images, in a process of its own, and kept.
 
 Reading imports numpy alone.
 """
@@ -10,26 +10,27 @@ Reading imports numpy alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from sslviz import curves, imagesets, kept, neighbors, runs
+from sslviz import curves, imagesets, kept, linear, neighbors, runs
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
 from sslviz.intervals import wilson
 from sslviz.runs import Run
 from sslviz.runs.states import State, state_identity, states
+from sslviz.threads import side_by_side
 
 AREA = "scatter"
-VERSION = 1
+VERSION = 2
 """Of what is computed and of how it is kept."""
 KEPT_BYTES = 50_000_000
 MOST = 1000
-"""Images: the figures are then within three points, and a state takes a second or two."""
+"""Images: the figures are then within three points, and a state takes a few seconds."""
 NEAR = 20
 """Neighbours that vote, as everywhere."""
 WINDOW = 0.25
@@ -40,6 +41,8 @@ FEW = 8
 """Points under which a correlation says little."""
 
 Source = Literal["chance", "training", "held out"]
+PROBES = ("knn", "linear")
+"""What tells labels: the nearest others, or a linear classifier that has learned from four fifths of them."""
 Report = Callable[[int, int, str], None]
 
 
@@ -59,7 +62,7 @@ class Point:
     """Where that comes from: chance before the first step, training examples before the first evaluation."""
     chance: float
     worth: dict[str, float]
-    """By block, from the first to the last: share of the images whose label their neighbours tell."""
+    """By block, from the first to the last: share of the images whose label the others tell, by a probe."""
 
     @property
     def scaled(self) -> float:
@@ -101,13 +104,13 @@ def sample(images: ImageSet) -> ImageSet:
     return imagesets.Sample(images, rows[imagesets.draw_evenly(labels[rows], MOST)])
 
 
-def points(run: Run, some: ImageSet) -> list[Point] | None:
-    """The points of a run on a `sample`, in order; None where they are not all computed.
+def points(run: Run, some: ImageSet, probe: str = "knn") -> list[Point] | None:
+    """The points of a run on a `sample`, in order, by one of `PROBES`; None where not all are computed.
 
     A state of which no pretext accuracy is known is left out. Raises `UserError` for a run without weights.
     """
     course, about = states(run), _about(some)
-    found = [_read(run, about, state) for state in course]
+    found = [_read(run, about, state, probe) for state in course]
     chance = run.status().chance or (1 / run.spec.classes if run.spec.classes else None)
     made = []
     for (step, _), worth in zip(course, found, strict=True):
@@ -198,16 +201,22 @@ def _correlation(pairs: Sequence[tuple[float, float]]) -> Correlation | None:
     return Correlation(value, len(pairs)) if math.isfinite(value) else None
 
 
-def _worth(looked: dict[str, neighbors.Floats], some: ImageSet) -> dict[str, float]:
+def _worth(looked: dict[str, neighbors.Floats], some: ImageSet) -> dict[str, dict[str, float]]:
+    """By probe and block. Neighbours judge each image by all others, a linear classifier by four in five."""
     names = sorted(some.label_counts())
     labels = np.array([names.index(label or "") for label in some.labels], np.int64)
 
-    def shares() -> Iterator[tuple[str, float]]:
-        for block, rows in looked.items():
-            near = neighbors.search(rows, rows, NEAR, exclude_self=True)
-            yield block, neighbors.leave_one_out(*near, labels, len(names), NEAR) or 0.0
+    def near(rows: neighbors.Floats) -> float:
+        found = neighbors.search(rows, rows, NEAR, exclude_self=True)
+        return neighbors.leave_one_out(*found, labels, len(names), NEAR) or 0.0
 
-    return dict(shares())
+    def linearly(rows: neighbors.Floats) -> float:
+        return float(np.mean(linear.cross_validated(rows, labels, len(names)) == labels))
+
+    return {
+        "knn": {block: near(rows) for block, rows in looked.items()},
+        "linear": dict(zip(looked, side_by_side(linearly, looked.values()), strict=True)),
+    }
 
 
 def _about(some: ImageSet) -> list[str]:
@@ -219,7 +228,7 @@ def _path(run: Run, about: Sequence[str], state: State) -> Path:
     return kept.folder(AREA, [VERSION, *about, *state_identity(run, state)]) / "worth.bin"
 
 
-def _read(run: Run, about: Sequence[str], state: State) -> dict[str, float] | None:
+def _read(run: Run, about: Sequence[str], state: State, probe: str = "knn") -> dict[str, float] | None:
     found = kept.read(_path(run, about, state))
-    worth = found[0].get("worth") if found else None
+    worth = found[0]["worth"].get(probe) if found else None
     return {str(block): float(share) for block, share in worth.items()} if worth else None

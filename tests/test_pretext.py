@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from small_runs import ROOT, make_run, make_set, recorded
 from streamlit.testing.v1 import AppTest
 
-from sslviz import features, networks, pretext, runs, settings, worker
+from sslviz import features, linear, networks, pretext, runs, settings, worker
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
 from sslviz.jobs import Job
@@ -62,6 +66,8 @@ def point(pretext_: float, worth: float, last: bool = False, chance: float = 0.2
 def test_a_point_is_what_neighbours_tell_by_the_features_of_its_state(images: ImageSet) -> None:
     run = trained(images)
     found = compute(run, images)
+    by_line = pretext.points(run, pretext.sample(images), "linear")
+    assert by_line is not None
     course = states(run)
     assert len(course) > 4
     assert [one.step for one in found] == [step for step, _ in course]
@@ -81,6 +87,13 @@ def test_a_point_is_what_neighbours_tell_by_the_features_of_its_state(images: Im
                 right += max(votes, key=lambda name: votes[name]) == label
             # One near tie may fall either way.
             assert found[place].worth[block] == pytest.approx(right / len(images), abs=1.5 / len(images))
+            answers = np.array([label == "b" for label in images.labels], np.int64)
+            learned = LogisticRegression(C=1 / linear.PENALTY, max_iter=2_000)
+            parts = np.random.default_rng(0).permutation(len(images)) % 5
+            others = PredefinedSplit(parts)
+            told = cross_val_predict(make_pipeline(StandardScaler(), learned), rows, answers, cv=others)
+            share = np.mean(told == answers)
+            assert by_line[place].worth[block] == pytest.approx(share, abs=1.5 / len(images))
 
 
 def test_what_is_there_is_not_computed_again(images: ImageSet) -> None:
@@ -260,7 +273,7 @@ def test_without_labels_the_page_says_what_to_do(images: ImageSet) -> None:
 
 
 def test_names_are_data_in_the_chart() -> None:
-    said = scatter_chart._hover(point(0.5, 0.25, last=True), "a", "<img src=x> %{x}")
+    said = scatter_chart._hover(point(0.5, 0.25, last=True), "a", "<img src=x> %{x}", "neighbours")
     assert "<img" not in said
     assert "&lt;img" in said
     assert "its end" in said

@@ -186,16 +186,6 @@ def test_findings(conclude: Any, shares: tuple[float, ...], visible: bool, sente
     assert f"{shares[0]:.1%}" in found.sentence
 
 
-def test_each_image_is_judged_by_others() -> None:
-    """One label can be told, and what marks a single image cannot be learned from the others."""
-    draw = np.random.default_rng(0)
-    answers = draw.integers(0, 3, 90)
-    clear = draw.normal(0, 0.05, (90, 5)).astype(np.float32)
-    clear[np.arange(90), answers] += 1
-    assert exemplar.told(clear, answers).all()
-    assert exemplar.told(np.eye(90, dtype=np.float32), answers).mean() < 0.55
-
-
 def test_the_same_images_are_compared_pair_by_pair() -> None:
     draw = np.random.default_rng(0)
     one = draw.random(400) < 0.5

@@ -23,7 +23,7 @@ from sslviz.papers.base import (
     Value,
     apart,
 )
-from sslviz.papers.data import Data, Rows, whole
+from sslviz.papers.data import Data, whole
 from sslviz.runs import Run, Spec
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from sslviz.model import Network
     from sslviz.tasks import Task
 
-FOLDS = 5
 SIDE, PATCH = 64, 16
 """Of images and patches at the small scales: half of the paper's patches, at which a step takes a third."""
 
@@ -95,20 +94,24 @@ class Classes(Paper):
         device: str = "cpu",
         report: Report | None = None,
     ) -> Findings:
-        from sslviz import features, networks
+        from sslviz import features, linear, networks
 
         squares = networks.squares_for(runs[0], data.images)
         answers = data.labels(data.rows(test=False, most=None))
         tell = report or (lambda *_: None)
         task = networks.task_of(runs[0])
 
+        def told(found: NDArray[np.float32]) -> NDArray[np.bool_]:
+            right: NDArray[np.bool_] = linear.cross_validated(found, answers, len(data.names)) == answers
+            return right
+
         def worth(network: Network, what: str) -> NDArray[np.bool_]:
             tell(0, 1, f"features of {what}")
-            return told(_features(network, task, squares, device), answers)
+            return told(_features(network, task, squares, device))
 
         # All runs begin with the same blocks, so the untrained network is one.
         untrained = float(worth(networks.untrained(runs[0]), "the untrained network").mean())
-        pixels = float(told(features.pixels(squares), answers).mean())
+        pixels = float(told(features.pixels(squares)).mean())
         rows = []
         for run, value in zip(runs, self.values(scale), strict=True):
             right = worth(networks.trained(run), value.what)
@@ -129,20 +132,6 @@ def _features(network: Network, task: Task, images: Images, device: str) -> NDAr
     from sslviz import features
 
     return np.concatenate(list(features.extract(network, task, images, device=device).values()), axis=1)
-
-
-def told(features: NDArray[np.float32], answers: Rows) -> NDArray[np.bool_]:
-    """bool (N,): of which images a linear probe tells the label, int64 (N,), from features (N, D); of each by
-    a probe of the four fifths of the others that are not with it."""
-    from sslviz import linear
-
-    part = np.random.default_rng(0).permutation(len(features)) % FOLDS
-    right = np.zeros(len(features), bool)
-    for fold in range(FOLDS):
-        known, asked = part != fold, part == fold
-        probe = linear.fit(features[known], answers[known], int(answers.max()) + 1)
-        right[asked] = probe.predict(features[asked]) == answers[asked]
-    return right
 
 
 def conclude(rows: Sequence[Row]) -> Finding:

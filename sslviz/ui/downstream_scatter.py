@@ -18,6 +18,8 @@ from sslviz.ui import embedding_run, frame, pictures, scatter_chart, waiting, wo
 MOST = 8
 """Runs at once: more lines cannot be told apart."""
 AXES = {"scaled": "From chance to perfect", "raw": "As it is"}
+PROBES = {"knn": "20 neighbours", "linear": "Linear classifier"}
+BY = {"knn": "neighbours", "linear": "a linear classifier"}
 BLOCKS = {"best": "The best of each run", "all": "All"}
 FOUND = (
     "**Kolesnikov, Zhai and Beyer** (CVPR 2019) trained the four tasks with several architectures on "
@@ -36,8 +38,8 @@ def show(run: Run, images: ImageSet) -> None:
         st.markdown(
             "Does a network that does its own task better have better features? Each point is a network as "
             "it was at a step of a run: to the right, how well it did its **pretext task** then; upwards, "
-            "how often the **20 nearest neighbours** by its features told the label of an image. Lines "
-            "follow a run."
+            "how often its features told the label of an image, by the **20 nearest neighbours** or a "
+            "**linear classifier**. Lines follow a run."
         )
     try:
         some = pretext.sample(images)
@@ -45,19 +47,22 @@ def show(run: Run, images: ImageSet) -> None:
         frame.nothing(missing.message, missing.hint, "images", "Images")
         return
     chosen = _choose(run, images)
-    courses = {one.id: course for one in chosen if (course := pretext.points(one, some))}
+    with st.container(horizontal=True, gap="medium"):
+        probe = frame.choice("worth", "Labels told by", PROBES, "knn")
+        scaled = frame.choice("axis", "Pretext accuracy", AXES, "scaled") == "scaled"
+        every = frame.choice("blocks", "Blocks", BLOCKS, "best") == "all"
+    courses = {one.id: course for one in chosen if (course := pretext.points(one, some, probe))}
     _follow([one for one in chosen if one.id not in courses], images, some)
     shown = [one for one in chosen if one.id in courses]
     if not shown:
         return
-    with st.container(horizontal=True, gap="medium"):
-        scaled = frame.choice("axis", "Pretext accuracy", AXES, "scaled") == "scaled"
-        every = frame.choice("blocks", "Blocks", BLOCKS, "best") == "all"
     names = comparison.apart(shown, [words.name(one) for one in shown])
     called = {one.id: pictures.name_of(name, 60) for one, name in zip(shown, names, strict=True)}
     guess = max(some.label_counts().values()) / len(some)
-    scatter_chart.draw(courses, called, guess=guess, scaled=scaled, every=every, key="pretext_scatter")
-    _say(images, some, list(courses.values()))
+    scatter_chart.draw(
+        courses, called, guess=guess, scaled=scaled, every=every, by=BY[probe], key="pretext_scatter"
+    )
+    _say(images, some, list(courses.values()), probe)
     left, right = st.columns([3, 2], gap="large")
     with left:
         _correlations(courses, called, len(some))
@@ -122,11 +127,14 @@ def _follow(missing: Sequence[Run], images: ImageSet, some: ImageSet) -> None:
     )
 
 
-def _say(images: ImageSet, some: ImageSet, courses: Sequence[Sequence[Point]]) -> None:
+def _say(images: ImageSet, some: ImageSet, courses: Sequence[Sequence[Point]], probe: str) -> None:
     """Under the chart: what was measured on what, and what the hollow points are."""
     of = f"all {len(some):,} labelled images" if len(some) < pretext.MOST else f"{len(some):,} images"
+    others = (
+        "its nearest others" if probe == "knn" else "a classifier that has learned from four fifths of them"
+    )
     said = [
-        f"Measured on {of} of {pictures.literal(images.name)}, each told by its nearest others. Pretext "
+        f"Measured on {of} of {pictures.literal(images.name)}, each told by {others}. Pretext "
         "accuracy is that of held-out examples, between two measurements on the line from one to the other."
     ]
     worth = [share for course in courses for one in course for share in one.worth.values()]

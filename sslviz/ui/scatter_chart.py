@@ -30,10 +30,11 @@ def draw(
     guess: float,
     scaled: bool,
     every: bool,
+    by: str,
     key: str,
 ) -> None:
-    """Draw the courses of runs, by id, which are `called` by plain text: all blocks, or the best of each.
-    `guess` is the share of labels that is told by always saying the commonest."""
+    """Draw the courses of runs, by id, which are `called` by plain text: all blocks, or the best of each;
+    labels were told `by` a probe. `guess` is the share that is told by always saying the commonest."""
     from plotly.graph_objects import Figure
 
     figure = Figure()
@@ -41,7 +42,8 @@ def draw(
     for id_, course in courses.items():
         best = pretext.best_block(course)
         for block in course[-1].worth if every else (best,):
-            _line(figure, course, block, called[id_], scaled, SYMBOLS[blocks.index(block) % len(SYMBOLS)])
+            symbol = SYMBOLS[blocks.index(block) % len(SYMBOLS)]
+            _line(figure, course, block, called[id_], scaled, symbol, by)
     shown = blocks if every else [pretext.best_block(course) for course in courses.values()]
     _legend(figure, courses, [block for block in blocks if block in shown], blocks)
     axis = "pretext accuracy, from chance to perfect" if scaled else "pretext accuracy"
@@ -62,12 +64,14 @@ def draw(
         legend={"orientation": "h", "y": -0.16, "x": 0},
         hovermode="closest",
         xaxis={"title": axis, "tickformat": ".0%"},
-        yaxis={"title": "labels told by neighbours", "tickformat": ".0%"},
+        yaxis={"title": f"labels told by {by}", "tickformat": ".0%"},
     )
     st.plotly_chart(figure, key=key, theme="streamlit", config={"displayModeBar": False})
 
 
-def _line(figure: Figure, course: Sequence[Point], block: str, name: str, scaled: bool, symbol: str) -> None:
+def _line(
+    figure: Figure, course: Sequence[Point], block: str, name: str, scaled: bool, symbol: str, by: str
+) -> None:
     from plotly.graph_objects import Scatter
 
     color = looks.TASKS[course[-1].task].color
@@ -84,20 +88,20 @@ def _line(figure: Figure, course: Sequence[Point], block: str, name: str, scaled
                 "color": color,
                 "line": {"width": 1.4, "color": color},
             },
-            hovertext=[_hover(one, block, name) for one in course],
+            hovertext=[_hover(one, block, name, by) for one in course],
             hovertemplate="%{hovertext}<extra></extra>",  # a name may hold what plotly reads as a template
             showlegend=False,
         )
     )
 
 
-def _hover(one: Point, block: str, name: str) -> str:
+def _hover(one: Point, block: str, name: str, by: str) -> str:
     """Plotly reads some HTML here, and a name is data."""
     kind = {"chance": "before training", "training": "training examples", "held out": "held out"}[one.source]
     end = ", its end" if one.last else ""
     return (
         f"<b>{escape(name)}</b><br>step {one.step:,}{end} · {escape(block)}<br>"
-        f"pretext {one.pretext:.1%} ({kind}), chance {one.chance:.1%}<br>neighbours {one.worth[block]:.1%}"
+        f"pretext {one.pretext:.1%} ({kind}), chance {one.chance:.1%}<br>{by} {one.worth[block]:.1%}"
     )
 
 

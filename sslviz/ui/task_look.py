@@ -1,0 +1,96 @@
+"""A task on one image as the network gets it: the source, the views, the answer, the options."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from sslviz.errors import UserError
+from sslviz.imagesets import ImageSet
+from sslviz.ui import frame, options, prose, task_figures
+
+if TYPE_CHECKING:
+    from sslviz.preview import Bound, Example
+
+log = logging.getLogger(__name__)
+
+COPIES = 12
+"""Copies of one seed patch that the page of exemplar shows."""
+
+
+def show(name: str, images: ImageSet, row: int) -> None:
+    """What training would make of the image in `row`, by the task `name`, and what is to be known of it."""
+    changed = options.chosen(name)
+    try:
+        examples = _examples(name, images, row, changed)
+    except UserError as error:
+        frame.problem(error)
+    else:
+        task_figures.draw(name, examples, images, changed)
+        _again(name)
+    text = prose.read(f"tasks/{name}")
+    if text:
+        with st.container(width=720):
+            st.markdown(text)
+    _options(name)
+
+
+def _again(name: str) -> None:
+    def again() -> None:
+        st.session_state[f"seed_{name}"] = int(st.session_state.get(f"seed_{name}", 0)) + 1
+
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Another one",
+            icon=":material/casino:",
+            on_click=again,
+            help="Draw again: another crop, another answer.",
+        )
+        st.page_link(
+            "pages/train.py",
+            label="Train on this task",
+            icon=":material/model_training:",
+            query_params={"task": name},
+        )
+
+
+def _examples(name: str, images: ImageSet, row: int, changed: dict[str, Any]) -> list[Example]:
+    """What training would make of this image with these options and this draw."""
+    with st.spinner("Loading PyTorch…" if "torch" not in sys.modules else "Cutting…"):
+        options_ = tuple(sorted(changed.items()))
+        bound = _bound(name, options_, str(images.folder), images.fingerprint, row, _images=images)
+        seed = int(st.session_state.get(f"seed_{name}", 0))
+        return bound.copies(seed, COPIES) if name == "exemplar" else bound.examples(seed)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _bound(
+    name: str,
+    options_: tuple[tuple[str, Any], ...],
+    folder: str,
+    fingerprint: str,
+    row: int,
+    *,
+    _images: ImageSet,
+) -> Bound:
+    """What stays as it is for "another one"; it is only read."""
+    from sslviz import preview
+    from sslviz.options import make_task
+
+    log.debug("binding %s to row %d of %s, %s", name, row, folder, fingerprint)
+    return preview.bind(make_task(name, dict(options_)), _images, row)
+
+
+def _options(name: str) -> None:
+    changed = options.chosen(name)
+    count = f" ({len(changed)} changed)" if changed else ""
+    with st.expander(f"Options{count}", icon=":material/tune:", key=f"expander_{name}"):
+        before = dict(changed)
+        with frame.guard():
+            after = options.form(name, "task")
+            if after != before:
+                st.rerun()
+        st.button("Back to the defaults", on_click=options.reset, args=(name,), disabled=not changed)

@@ -14,6 +14,7 @@ from sslviz.probes.divided import Division
 from sslviz.probes.featured import SOURCES, Featured
 from sslviz.probes.judged import Answers, Judged
 from sslviz.runs import Run
+from sslviz.threads import side_by_side
 
 Report = Callable[[int, int, str], None]
 """Called with things done, things to do, and what is being done."""
@@ -69,16 +70,24 @@ def linear(found: Mapping[str, Mapping[str, Featured]], division: Division, repo
     from sslviz import linear as regression
 
     labels, classes = division.known.labels, len(division.names)
-    answers: dict[str, dict[str, Answers]] = {}
-    chosen = {}
-    for source, blocks in found.items():
-        answers[source], alone = {}, {}
-        for number, (block, one) in enumerate(blocks.items()):
-            report(number, len(blocks), f"linear classifiers on {SAID[source]}")
-            probe = regression.chosen(one.known, labels, classes)
-            answers[source][block] = probe.predict(one.asked)
-            alone[block] = _held_out(one.known, labels, classes, probe.penalty) if len(blocks) > 1 else 0.0
-        chosen[source] = max(alone, key=lambda block: alone[block])
+    asked = [(source, block) for source, blocks in found.items() for block in blocks]
+
+    def judge(about: tuple[str, str]) -> tuple[Answers, float]:
+        source, block = about
+        one = found[source][block]
+        probe = regression.chosen(one.known, labels, classes)
+        alone = len(found[source]) == 1
+        share = 0.0 if alone else _held_out(one.known, labels, classes, probe.penalty)
+        return probe.predict(one.asked), share
+
+    answers: dict[str, dict[str, Answers]] = {source: {} for source in found}
+    shares: dict[str, dict[str, float]] = {source: {} for source in found}
+    for number, ((source, block), (told, share)) in enumerate(
+        zip(asked, side_by_side(judge, asked), strict=True)
+    ):
+        report(number, len(asked), f"linear classifiers on {SAID[source]}")
+        answers[source][block], shares[source][block] = told, share
+    chosen = {source: max(by_block, key=by_block.__getitem__) for source, by_block in shares.items()}
     return Judged(division.asked.labels, answers, chosen)
 
 

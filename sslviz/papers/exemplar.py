@@ -61,7 +61,7 @@ class Classes(Paper):
             side=SIDE,
         ),
         "minutes": Scale(
-            "minutes on two processor cores", 5, values=(4, 16, 64, 250, 1000), steps=1_000, side=SIDE
+            "minutes on two processor cores", 10, values=(4, 16, 64, 250, 1000), steps=1_000, side=SIDE
         ),
     }  # fmt: skip
     published: ClassVar[Mapping[str, Figure]] = {

@@ -23,8 +23,8 @@ from sslviz.papers.data import Data
 from sslviz.runs import Run, Spec
 
 DRAWN = "greedy_mean"
-"""As in the paper (algorithm 1): the mean distance is large, and the closest two permutations are not far apart.
-With the default sets, whose closest are, 256 were no harder than 8."""
+"""As in the paper (algorithm 1): the mean distance is large, and the closest two are not far apart.
+With the default sets, whose closest two are, 256 were no harder than 8."""
 TABLE = "table 4 of the paper"
 QUOTED_IN = "the paper, as confirmed in issue 7 of github.com/bbrattoli/JigsawPuzzlePytorch"
 

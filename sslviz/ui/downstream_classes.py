@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from html import escape
 from typing import Any
 
 import streamlit as st
@@ -17,6 +18,14 @@ from sslviz.runs import Run
 from sslviz.ui import charts, embedding_run, frame, pictures, waiting, words
 
 QUICK = ("knn", "linear", "few")
+CHIPS = {
+    "knn": "Neighbours",
+    "linear": "Linear",
+    "linear_map": "On the map",
+    "three_layers": "Three layers",
+    "conv_block": "Conv block",
+}
+"""Short, for they stand in a row."""
 PROBES = {
     "knn": "20 nearest neighbours",
     "linear": "Linear, on pooled features",
@@ -164,7 +173,7 @@ def _lead(judged: Judged, other: str) -> str:
 
 def _by_block(division: Division, found: dict[str, Judged], whole: Judged | None) -> None:
     st.subheader("By block", anchor=False)
-    probe = frame.choice("probe", "Probe", {name: PROBES[name] for name in found}, "linear", shown=False)
+    probe = frame.choice("probe", "Probe", {name: CHIPS[name] for name in found}, "linear", shown=False)
     judged = found[probe]
     lines = []
     for source, color, dash in (("run", PALETTE[0], "solid"), ("untrained", PALETTE[1], "dash")):
@@ -243,19 +252,22 @@ def _curves(
 def _table(division: Division, found: dict[str, Judged], whole: Judged | None) -> None:
     """One row a probe, one column a source, each with its interval."""
     st.subheader("All probes", anchor=False)
-    header = ["Probe", *SOURCES.values()]
-    rows = []
-    for probe, judged in found.items():
-        rows.append([PROBES[probe], *(_cell(judged, source) for source in SOURCES)])
+    rows = [(PROBES[probe], [_cell(judged, source) for source in SOURCES]) for probe, judged in found.items()]
     if whole is not None:
-        rows.append(["The whole network, from the run’s weights", _cell(whole, "fine_tuned"), "", "", ""])
-        rows.append(["The whole network, from scratch", "", _cell(whole, "supervised"), "", ""])
-    rows.append(["Chance", f"{1 / len(division.names):.1%}", "", "", ""])
-    lines = ["| " + " | ".join(header) + " |", "|---|" + "---:|" * len(SOURCES)]
-    st.markdown("\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]))
-    st.caption(
-        f"In brackets 95 % intervals in per cent, then the block that was chosen on known images. {WHICH}"
+        rows.append(("The whole network, from the run’s weights", [_cell(whole, "fine_tuned")]))
+        rows.append(("The whole network, from scratch", ["", _cell(whole, "supervised")]))
+    rows.append(("Chance", [f"{1 / len(division.names):.1%}"]))
+    head = "".join(f'<th scope="col">{title}</th>' for title in ("Probe", *SOURCES.values()))
+    lines = []
+    for title, cells in rows:
+        filled = [*cells, *[""] * (len(SOURCES) - len(cells))]
+        told = "".join(f"<td>{cell}</td>" for cell in filled)
+        lines.append(f'<tr><th scope="row">{title}</th>{told}</tr>')
+    pictures.show(
+        f'<div class="sv-beside"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
+    st.caption(f"In small 95 % intervals, then the block that was chosen on known images. {WHICH}")
 
 
 def _cell(judged: Judged, source: str) -> str:
@@ -263,8 +275,8 @@ def _cell(judged: Judged, source: str) -> str:
         return ""
     low, high = judged.interval(source)
     block = judged.chosen.get(source, source)
-    where = f", {pictures.literal(block)}" if block != source else ""
-    return f"**{judged.accuracy(source):.1%}** ({100 * low:.0f} – {100 * high:.0f}){where}"
+    where = f" · {escape(block)}" if block != source else ""
+    return f"{judged.accuracy(source):.1%}<small>{low:.0%} to {high:.0%}{where}</small>"
 
 
 def _offer(run: Run, images: ImageSet, division: Division) -> None:

@@ -197,7 +197,7 @@ def _by_block(division: Division, found: dict[str, Judged], whole: Judged | None
         SOURCES[one].lower(): judged.accuracy(one) for one in ("pixels", "colours") if one in judged.answers
     }
     if whole is not None:
-        levels["labels, from scratch"] = whole.accuracy("supervised")
+        levels["labels"] = whole.accuracy("supervised")
     charts.shares(lines, levels, key="downstream_blocks", x="block")
     st.caption(
         "Bars are 95 % intervals. The best block is rarely the last, which is bent to the pretext task; it "

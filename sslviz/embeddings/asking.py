@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
 from torch.nn import functional
 
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
-from sslviz.model import AssemblyHead, Network
+from sslviz.model import Network
 from sslviz.runs import Run
+from sslviz.runs.identity import has_head
 
 QUESTIONS = 4
 """Asked about each image, at most; rotation's are the four turns."""
@@ -41,23 +41,17 @@ def ask(run: Run, network: Network, images: ImageSet) -> Answers | None:
 
     Exemplar's classes are patches of the images it was trained on, so it can be asked about those alone.
     """
-    from sslviz import networks
-    from sslviz.train.draws import bind, seed_for
+    from sslviz import examinee, networks
+    from sslviz.train.draws import seed_for
 
     task = networks.task_of(run)
-    own = run.spec.fingerprint == images.fingerprint
-    if not _has_head(run) or (task.name == "exemplar" and not own):
+    if not has_head(run) or not examinee.knows_classes(run, images):
         return None
     try:
-        squares = networks.squares_for(run, images)
-        problem = bind(task, squares, run.spec.seed, torch.device("cpu"))
+        problem = examinee.bound(run, images)
     except UserError:
         return None  # too small for the task, though not for the network
-    if isinstance(network.head, AssemblyHead) and not torch.equal(
-        network.head.arrangements.cpu(), problem.arrangements
-    ):
-        return None
-    if problem.classes != run.spec.classes:
+    if not examinee.fit(network, problem) or problem.classes != run.spec.classes:
         return None
     network = copy.deepcopy(network).eval()
     count = len(images)
@@ -91,12 +85,3 @@ def ask(run: Run, network: Network, images: ImageSet) -> Answers | None:
     return Answers(
         table, [problem.say(one) for one in classes] if problem.classes <= NAMED else ["wrong", "right"]
     )
-
-
-def _has_head(run: Run) -> bool:
-    """Whether the weights hold one: the encoders that come with the package may not."""
-    try:
-        with safe_open(run.weights(), "pt") as weights:
-            return any(name.startswith("head.") for name in weights.keys())  # noqa: SIM118
-    except OSError:
-        return False

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
+from sslviz.errors import UserError
 from sslviz.files import read_json
 from sslviz.runs import Run
 
@@ -26,3 +28,14 @@ def weights_digest(weights: Path) -> str:
     """SHA-256 of weights in a checkpoint, as its manifest has it."""
     digest: str = read_json(weights.parent / "manifest.json")["files"][weights.name]["sha256"]
     return digest
+
+
+def has_head(run: Run) -> bool:
+    """Whether the weights hold the layers that answer, from the file's head alone: the encoders that come
+    with the package may be without. False where there are no weights."""
+    try:
+        with run.weights().open("rb") as file:
+            names = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    except (UserError, OSError, ValueError):
+        return False
+    return any(name.startswith("head.") for name in names)

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from sslviz.errors import UserError
 from sslviz.tasks.base import Batch, Problem, Task
 
 HELDOUT = 2000
@@ -36,15 +37,36 @@ def bind(task: Task, images: Images, seed: int, device: torch.device) -> Problem
 
     Images take up to a quarter of what memory a GPU has free; more stay on the host.
     """
-    if isinstance(images, Tensor):
-        tensor = images
-    else:
-        with warnings.catch_warnings():  # nobody writes to it, so a read-only array will do
-            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-            tensor = torch.from_numpy(np.asarray(images))
+    tensor = tensor_of(images)
     if device.type == "cuda" and tensor.nbytes <= torch.cuda.mem_get_info(device)[0] // 4:
         tensor = tensor.to(device)
     return task.bind(tensor, seed_for(seed, "bind"), device)
+
+
+def tensor_of(images: Images) -> Tensor:
+    """The images as a tensor that shares their memory, uint8 (N, 3, S, S)."""
+    if isinstance(images, Tensor):
+        return images
+    with warnings.catch_warnings():  # nobody writes to it, so a read-only array will do
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(np.asarray(images))
+
+
+def divide(problem: Problem, seed: int, held_out_from: int | None) -> tuple[Tensor, Tensor]:
+    """Rows that a run with this seed trains on and rows that it holds out; `held_out_from` as in its plan.
+
+    Raises `UserError` where the plan was made for more images.
+    """
+    count = len(problem)
+    if held_out_from is None:
+        return problem.split(seed_for(seed, "split"))
+    if not 0 < held_out_from < count:
+        raise UserError(
+            f"The plan holds out the images after the first {held_out_from:,}, and there are {count:,}.",
+            "Use the images that it was made for.",
+        )
+    rows = torch.arange(count)
+    return rows[:held_out_from], rows[held_out_from:]
 
 
 def rows_of_step(rows: Tensor, batch: int, seed: int, step: int) -> Tensor:

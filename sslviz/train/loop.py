@@ -20,7 +20,7 @@ from sslviz.model import AssemblyHead, Directions, Head, Network, build
 from sslviz.plan import Plan
 from sslviz.tasks.base import Batch, Task
 from sslviz.train.clock import Clock
-from sslviz.train.draws import Images, bind, held_out, rows_of_step, seed_for
+from sslviz.train.draws import Images, bind, divide, held_out, rows_of_step, seed_for
 from sslviz.train.learning import Learner
 
 AHEAD = 16
@@ -87,7 +87,7 @@ class Training:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.problem = bind(task, images, seed, self.device)
-        self.train_rows, self.heldout_rows = self._divided(plan.held_out_from)
+        self.train_rows, self.heldout_rows = divide(self.problem, seed, plan.held_out_from)
         self.model = model
         first = self.problem.make(self.train_rows[:1], seed_for(seed, "shape"))
         self.view = first.views.shape[-1]
@@ -109,19 +109,6 @@ class Training:
         self.evaluation_seconds = 0.0
         self._clock: Clock | None = None
         self._reset_sums()
-
-    def _divided(self, held_out_from: int | None) -> tuple[Tensor, Tensor]:
-        """Rows to train on and rows held out."""
-        count = len(self.problem)
-        if held_out_from is None:
-            return self.problem.split(seed_for(self.seed, "split"))
-        if not 0 < held_out_from < count:
-            raise UserError(
-                f"The plan holds out the images after the first {held_out_from:,}, and there are {count:,}.",
-                "Use the images that it was made for.",
-            )
-        rows = torch.arange(count)
-        return rows[:held_out_from], rows[held_out_from:]
 
     def adopt(self, plan: Plan) -> None:
         """Go by `plan` from here, with an optimiser that has seen nothing."""

@@ -256,6 +256,14 @@ def _locate(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, A
     return {"run": arguments["run"], "set": arguments["set"]}
 
 
+def _exam(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
+    """`workspace`, `run`, `set`: what the run says to the questions of its task about that set."""
+    from sslviz import exam
+
+    exam.compute(Path(arguments["workspace"]), arguments["run"], arguments["set"], report=report)
+    return {"run": arguments["run"], "set": arguments["set"]}
+
+
 def _run_and_set(arguments: dict[str, Any]) -> tuple[Run, ImageSet]:
     from sslviz import imagesets, runs
 
@@ -281,6 +289,7 @@ KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
     "inside": _inside,
     "segment": _segment,
     "locate": _locate,
+    "exam": _exam,
     "compare": _compare,
     "probe": _probe,
     "scatter": _scatter,

@@ -116,11 +116,9 @@ def _seeds(run: Run, images: ImageSet) -> Path:
 def ask(network: Network, task: Task, views: Tensor, device: str = "cpu") -> Tensor:
     """What the network answers to examples: uint8 (E, V, 3, h, w) → logits, float32 (E, C) on the CPU."""
     size = max(1, VIEWS // views.shape[1])
-    found = []
     with torch.inference_mode():
-        for part in torch.split(views, size):
-            found.append(network(task.normalize(part.to(device))).float().cpu())
-    return torch.cat(found)
+        parts = [network(task.normalize(part.to(device))) for part in torch.split(views, size)]
+        return torch.cat(parts).float().cpu()
 
 
 def unseen(run: Run, images: ImageSet) -> Unseen:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +79,7 @@ class Exam:
     @property
     def right(self) -> NDArray[np.bool_]:
         """(E,)"""
-        return self.said == self.answer
+        return np.asarray(self.said == self.answer)
 
     @property
     def accuracy(self) -> float:
@@ -95,6 +96,7 @@ class Exam:
         return self.patches[found[0]] if len(found) else None
 
 
+HEAD = ("task", "classes", "kind", "words")
 ARRAYS = (
     "row",
     "answer",
@@ -124,8 +126,8 @@ def read(run: Run, images: ImageSet) -> Exam | None:
         return None
     head, arrays = found
     try:
-        about = {name: head[name] for name in ("task", "classes", "kind", "words")}
-        return Exam(**about, **{name: arrays[name] for name in ARRAYS})
+        fields: dict[str, Any] = {name: head[name] for name in HEAD} | {name: arrays[name] for name in ARRAYS}
+        return Exam(**fields)
     except KeyError:
         return None
 
@@ -147,7 +149,7 @@ def compute(
     from sslviz.exam import computing
 
     found = computing.ask(run, images, device, report or (lambda *_: None))
-    head = {name: getattr(found, name) for name in ("task", "classes", "kind", "words")}
+    head = {name: getattr(found, name) for name in HEAD}
     kept.write(path(run, images), {name: getattr(found, name) for name in ARRAYS}, **head)
     kept.prune(AREA, KEPT_BYTES)
     return found

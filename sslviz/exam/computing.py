@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,7 +92,7 @@ def _answers(task: Task, problem: Problem, batch: Batch, logits: Tensor, kind: s
 
 def _together(parts: list[Exam]) -> Exam:
     names = ("row", "answer", "said", "loss", "shares", "best", "best_shares")
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return replace(parts[0], **joined)
 
 

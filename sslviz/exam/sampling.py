@@ -32,8 +32,12 @@ class Opinion:
     best: list[tuple[int, float]]
     """(answer, probability), the likeliest first: of few classes all, of many the best, and the right one
     last where it is not among them."""
+    words: dict[int, str]
+    """What each answer that is told is called."""
     patches: dict[int, NDArray[np.uint8]]
     """Exemplar: (h, w, 3) the patch of each answer that is told."""
+    orders: NDArray[np.int64] | None
+    """Jigsaw: (P, 9) the permutations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +66,10 @@ class Asked:
             made = drawing.plain(self.bound.problem).make(torch.tensor(told), seed_for(0, "exam patches"))
             for answer, view in zip(told, made.views, strict=True):
                 patches[answer] = view[0].permute(1, 2, 0).contiguous().numpy()
-        return Opinion(example, [(one, float(shares[one])) for one in told], patches)
+        words = {one: self.bound.problem.say(one) for one in told}
+        orders = getattr(self.bound.problem, "permutations", None)
+        best = [(one, float(shares[one])) for one in told]
+        return Opinion(example, best, words, patches, None if orders is None else orders.numpy())
 
 
 def prepare(run: Run, images: ImageSet, row: int) -> Asked:

@@ -120,9 +120,8 @@ def _pixels(view: Tensor) -> NDArray[np.uint8]:
 
 def plain(problem: ExemplarProblem) -> ExemplarProblem:
     """The same seeds, whose copies are the patches as they lie in their images."""
-    nothing = {"translation": 0.0, "scale": 1.0, "rotation": 0.0, "contrast": 1.0, "power": 1.0}
-    task = replace(problem.task, **nothing, multiply=1.0, add=0.0, hue=0.0)
-    return replace(problem, task=task)
+    still = replace(problem.task, translation=0.0, scale=1.0, rotation=0.0)
+    return replace(problem, task=replace(still, contrast=1.0, power=1.0, multiply=1.0, add=0.0, hue=0.0))
 
 
 def _patches(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from sslviz.imagesets import ImageSet
-from sslviz.ui import frame, looks, pictures, task_look
+from sslviz.ui import frame, looks, pictures, task_look, task_play, task_says
 
 STRIP = 8
 """Images to choose from at a time."""
@@ -23,10 +23,14 @@ class View:
     """Called with the name of the task, the set, and the row of the chosen image."""
     tasks: tuple[str, ...] = tuple(looks.TASKS)
     """Those that have it."""
+    chooses: bool = True
+    """Whether it looks at one image, which is chosen above it."""
 
 
 VIEWS = {
     "look": View("What the network gets", task_look.show),
+    "play": View("Play it yourself", task_play.show, chooses=False),
+    "network": View("What the network says", task_says.show),
 }
 
 
@@ -40,7 +44,7 @@ def draw(name: str) -> None:
         return
     titles = {key: view.title for key, view in VIEWS.items() if name in view.tasks}
     chosen = frame.choice("view", "View", titles, "look", shown=False) if len(titles) > 1 else "look"
-    row = _choose(images)
+    row = _choose(images) if VIEWS[chosen].chooses else 0
     with frame.guard():
         VIEWS[chosen].show(name, images, row)
 

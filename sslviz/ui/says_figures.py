@@ -1,4 +1,4 @@
-"""Figures of what was taken for what, as HTML and SVG in the colours of the page."""
+"""Figures of what was taken for what, as HTML in the colours of the page."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sslviz.ui import pictures
 
 STEPS = ((-1, -1), (0, -1), (1, -1), (-1, 0), (1, 0), (-1, 1), (0, 1), (1, 1))
 """Right and down from the first patch to the second, for each answer of location."""
-REACH = 40.0
-"""Length of an arrow that all answers follow, in units of a box of 100."""
+REACH = 48.0
+"""Length of the longest arrow, in per cent of its box."""
 LEAST = 0.02
 """Share under which there is no arrow."""
 
@@ -41,6 +41,7 @@ def arrows(table: NDArray[np.int64], words: Sequence[str]) -> str:
     """Counts (8, 8) of location as nine boxes: in each, at the place of the second patch, arrows to where it
     was put."""
     boxes = []
+    most = float((table / np.maximum(1, table.sum(1, keepdims=True))).max())
     for place in range(9):
         if place == 4:
             boxes.append('<span class="ns-first">first<br>patch</span>')
@@ -48,40 +49,32 @@ def arrows(table: NDArray[np.int64], words: Sequence[str]) -> str:
         k = place if place < 4 else place - 1
         asked = int(table[k].sum())
         shares = table[k] / max(1, asked)
-        boxes.append(_box(k, shares, asked, words))
+        boxes.append(_box(k, shares, asked, most, words))
     return f'<div class="ns-arrows">{"".join(boxes)}</div>'
 
 
-def _box(k: int, shares: NDArray[np.float64], asked: int, words: Sequence[str]) -> str:
+def _box(k: int, shares: NDArray[np.float64], asked: int, most: float, words: Sequence[str]) -> str:
+    """One place of the second patch; `most` is the share that the longest arrow stands for."""
     lines = "".join(
-        _arrow(j, float(shares[j]), right=j == k) for j in range(8) if shares[j] >= LEAST and j != k
+        _arrow(j, shares[j] / most, right=False) for j in range(8) if shares[j] >= LEAST and j != k
     )
-    lines += _arrow(k, float(shares[k]), right=True) if shares[k] >= LEAST else ""
+    lines += _arrow(k, shares[k] / most, right=True) if shares[k] >= LEAST else ""
     common = sorted(range(8), key=lambda j: -shares[j])[:3]
     told = f"Lay {words[k]}, {asked} times; put " + ", ".join(f"{words[j]} {shares[j]:.0%}" for j in common)
     label = escape(told)
     return (
-        f'<figure title="{label}"><svg viewBox="-50 -50 100 100" role="img" aria-label="{label}">'
-        f'<circle r="3.5"/>{lines}</svg><figcaption>{shares[k]:.0%}</figcaption></figure>'
+        f'<figure title="{label}"><div role="img" aria-label="{label}">{lines}</div>'
+        f"<figcaption>{shares[k]:.0%}</figcaption></figure>"
     )
 
 
 def _arrow(j: int, share: float, *, right: bool) -> str:
+    """An arrow from the middle of its box; `share` is of the longest. Its length goes by the root of it, so
+    that a tenth of the answers is still seen beside the half of them."""
     across, down = STEPS[j]
-    length = math.hypot(across, down)
-    # The root, so that a tenth of the answers is still seen beside the half of them.
-    reach = REACH * math.sqrt(share)
-    x, y = across / length, down / length
-    thick = 2.0 + 5.0 * share
-    tip = thick + 3.5
-    ends = [(x * reach - y * tip * 0.6, y * reach + x * tip * 0.6), (x * (reach + tip), y * (reach + tip)),
-            (x * reach + y * tip * 0.6, y * reach - x * tip * 0.6)]  # fmt: skip
-    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in ends)
-    return (
-        f'<g class="{"ns-hit" if right else "ns-miss"}">'
-        f'<line x1="{5 * x:.1f}" y1="{5 * y:.1f}" x2="{x * reach:.1f}" y2="{y * reach:.1f}" '
-        f'stroke-width="{thick:.1f}"/><polygon points="{points}"/></g>'
-    )
+    turn = math.degrees(math.atan2(down, across))
+    kind = "ns-hit" if right else "ns-miss"
+    return f'<i class="{kind}" style="--turn:{turn:.0f}deg;--reach:{REACH * math.sqrt(share):.1f}%"></i>'
 
 
 def steps(counts: NDArray[np.int64], guessed: NDArray[np.float64]) -> str:

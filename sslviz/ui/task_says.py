@@ -31,10 +31,11 @@ def show(name: str, images: ImageSet, row: int) -> None:
     with st.container(width=460):
         run = task_run.choose("Network", usable, images)
     assert run is not None
-    with frame.guard():
-        _sample(name, images, run, row)
-    with frame.guard():
+    above = st.container()
+    with frame.guard():  # first, for it is read and needs no torch
         _patterns(images, run)
+    with above, frame.guard():
+        _sample(name, images, run, row)
 
 
 @st.fragment

@@ -69,8 +69,9 @@ def read(word: object, board: Board) -> tuple[Answer, float] | None:
     if not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST:
         return None
     if board.task == "jigsaw":
-        whole = isinstance(answer, list) and all(isinstance(one, int) for one in answer)
-        return (tuple(answer), float(seconds)) if whole and sorted(answer) == list(range(CELLS)) else None
+        if not isinstance(answer, list) or not all(isinstance(one, int) for one in answer):
+            return None
+        return (tuple(answer), float(seconds)) if sorted(answer) == list(range(CELLS)) else None
     if not isinstance(answer, int) or isinstance(answer, bool) or not 0 <= answer < board.choices:
         return None
     return answer, float(seconds)

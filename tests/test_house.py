@@ -38,8 +38,8 @@ ORDER = (
         "advice",
     ),
     ("examinee",),
+    ("quiz",),
     (
-        "quiz",
         "exam",
         "ingest",
         "embeddings",

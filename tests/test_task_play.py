@@ -141,9 +141,9 @@ def test_what_the_network_says_is_asked_for_and_then_there(task: str, started: l
         assert text in said
     if task != "exemplar":
         assert "held out of the network" in said
-        before = said
+    if task in ("jigsaw", "location"):  # of this rotation there is but one crop
         press(app, "Another one")
-        assert words(app) != before
+        assert words(app) != said
 
 
 @pytest.mark.parametrize("view", ["play", "network"])

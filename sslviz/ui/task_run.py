@@ -49,7 +49,7 @@ def choose(label: str, usable: dict[str, Run], images: ImageSet, alone: str = ""
         on_change=chosen,
         format_func=lambda id_: _words(usable[id_]) if id_ in usable else alone,
     )
-    if asked is not None and asked not in options:
+    if asked is not None and asked not in (*options, NOBODY):
         st.caption(f"The run {pictures.literal(asked, 40)} of the address cannot be asked about this task.")
     return usable.get(st.session_state[key])
 

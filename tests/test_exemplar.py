@@ -28,6 +28,14 @@ def bound(images: torch.Tensor, seed: int = 0, **options: Any) -> ExemplarProble
     return problem
 
 
+def windows(problem: ExemplarProblem, index: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Centre x and y and side in pixels, and angle, of what the copies that `make` draws show; by their boxes,
+    which hold the turned windows."""
+    angle = problem.draw(index, generator()).angle
+    x0, y0, x1, y1 = (problem.make(index, generator()).boxes[:, 0] * problem.images.shape[-1]).unbind(1)
+    return (x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) / (angle.cos().abs() + angle.sin().abs()), angle
+
+
 def affine(view: np.ndarray) -> tuple[np.ndarray, float]:
     """The linear map from places in a view (h, w) to its values, as (constant, across, down) with places
     from −½ to ½ of the view's side, and the largest departure from it."""
@@ -84,7 +92,7 @@ def test_turned_copies_are_what_pillow_makes() -> None:
     problem = bound(images, scales=1, scale=1.0, **PLAIN)
     index = torch.arange(24)
     batch = problem.make(index, generator())
-    x, y, side, angle = problem._geometry(index, generator())
+    x, y, side, angle = windows(problem, index)
     for example in range(24):
         across, down = np.cos(float(angle[example])), np.sin(float(angle[example]))
         step = float(side[example]) / 32
@@ -106,7 +114,7 @@ def test_ranges_of_the_paper() -> None:
     """Translation ±0.2 of the seed, scale 0.7 to 1.4, rotation ±20°, each used to the full and not beyond."""
     problem = bound(photos(40, 128), scales=1)
     index = torch.arange(len(problem)).repeat(20)
-    x, y, side, angle = problem._geometry(index, generator())
+    x, y, side, angle = windows(problem, index)
     seed = problem.seeds.side[index].float()
     moved_x = (x - problem.seeds.left[index] - seed / 2) / seed
     moved_y = (y - problem.seeds.top[index] - seed / 2) / seed

@@ -11,7 +11,8 @@ from torch import Generator, Tensor
 
 from sslviz.errors import UserError
 from sslviz.tasks.base import Batch, Problem, Task
-from sslviz.tasks.colour import colour_axes, scale_axes, to_hsv, to_rgb
+from sslviz.tasks.colour import colour_axes
+from sslviz.tasks.copies import Changes, recolour
 from sslviz.tasks.options import option
 from sslviz.tasks.sampling import as_pixels, draw, sample_turned, send
 from sslviz.tasks.seeds import Seeds, choose_seeds
@@ -155,13 +156,48 @@ class ExemplarProblem(Problem):
         return every, every.clone()
 
     def make(self, index: Tensor, generator: Generator) -> Batch:
-        full = self.images.shape[-1]
-        index = index.cpu()
-        x, y, side, angle = self._geometry(index, generator)
+        return self.copy(index, self.draw(index, generator))
+
+    def draw(self, index: Tensor, generator: Generator) -> Changes:
+        """How a copy of each seed differs from it, at random within the ranges of the task.
+
+        Each move, scale and angle is drawn `TRIES` times and the first taken with which the copy lies inside
+        the image, half a pixel from its border at least; the last where none does.
+        """
+        task, count = self.task, len(index)
+        drawn = draw(generator, count, TRIES, 4, low=-1.0)
+        move, scale = drawn[..., :2] * task.translation, task.scale ** drawn[..., 2]
+        angle = drawn[..., 3] * math.radians(task.rotation)
+        x, y, _, extent = self._window(index[:, None].cpu(), move, scale, angle)
+        half, full = extent / 2 + 0.5, self.images.shape[-1]
+        fits = (torch.minimum(x, y) >= half) & (torch.maximum(x, y) <= full - half)
+        fits[:, -1] = True
+        each, pick = torch.arange(count), (fits * torch.arange(TRIES, 0, -1)).argmax(1)
+        drawn = draw(generator, 10, count, 1, 1, low=-1.0)[..., 0, 0].T
+        tone = drawn[:, 3:9].view(count, 2, 3)  # of saturation and of value
+        return Changes(
+            move=move[each, pick],
+            scale=scale[each, pick],
+            angle=angle[each, pick],
+            contrast=task.contrast ** drawn[:, :3],
+            power=task.power ** tone[..., 0],
+            multiply=task.multiply ** tone[..., 1],
+            add=task.add * tone[..., 2],
+            hue=task.hue * drawn[:, 9],
+        )
+
+    def copy(self, index: Tensor, changes: Changes) -> Batch:
+        """The copies of the seeds `index`, int64 (L,), that differ from them by `changes` (L). One that does
+        not lie inside the image is moved inside, and shrunk where it must be: nothing is ever padded."""
+        full, index = self.images.shape[-1], index.cpu()
+        x, y, side, extent = self._window(index, changes.move, changes.scale, changes.angle)
+        shrink = ((full - 1) / extent).clamp(max=1.0)
+        half = extent * shrink / 2 + 0.5
+        x, y, side = x.clamp(half, full - half), y.clamp(half, full - half), side * shrink
         source = self.seeds.row[index]
-        patches = sample_turned(self.rows(source), x, y, side, angle, self.task.view_side(full))
-        patches = self._recolour(patches, generator)
-        half = side * (angle.cos().abs() + angle.sin().abs()) / 2
+        patches = sample_turned(self.rows(source), x, y, side, changes.angle, self.task.view_side(full))
+        patches = recolour(patches, changes, self.mean, self.axes)
+        half = side * (changes.angle.cos().abs() + changes.angle.sin().abs()) / 2
         boxes = torch.stack([x - half, y - half, x + half, y + half], -1) / full
         return Batch(
             views=as_pixels(patches)[:, None],
@@ -171,48 +207,16 @@ class ExemplarProblem(Problem):
             mirror=torch.zeros(len(index), dtype=torch.bool, device=self.device),
         )
 
-    def _geometry(self, index: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Centre x and y and side in pixels, and angle in radians, of a copy of each seed; float32 (B,) each.
-
-        Each copy is drawn `TRIES` times and the first taken that lies inside the image, half a pixel from its
-        border at least; where none does, the last is shrunk and moved inside. So nothing is ever padded.
-        """
-        task, full = self.task, self.images.shape[-1]
-        drawn = draw(generator, len(index), TRIES, 4, low=-1.0)
-        seed = self.seeds.side[index, None].to(torch.float32)
-        x = self.seeds.left[index, None] + seed / 2 + drawn[..., 0] * task.translation * seed
-        y = self.seeds.top[index, None] + seed / 2 + drawn[..., 1] * task.translation * seed
-        side = seed * task.scale ** drawn[..., 2]
-        angle = drawn[..., 3] * math.radians(task.rotation)
-        extent = side * (angle.cos().abs() + angle.sin().abs())
-        half = extent / 2 + 0.5
-        fits = (torch.minimum(x, y) >= half) & (torch.maximum(x, y) <= full - half)
-        fits[:, -1] = True
-        pick = (fits * torch.arange(TRIES, 0, -1)).argmax(1, keepdim=True)
-        x, y, side, angle, extent = (each.gather(1, pick)[:, 0] for each in (x, y, side, angle, extent))
-        shrink = ((full - 1) / extent).clamp(max=1.0)
-        half = extent * shrink / 2 + 0.5
-        x, y = (each.clamp(half, full - half) for each in (x, y))
-        return x, y, side * shrink, angle
-
-    def _recolour(self, patches: Tensor, generator: Generator) -> Tensor:
-        """Contrast along the colour axes, then saturation, value and hue, of float (B, 3, h, w) in [0,
-        255]."""
-        task = self.task
-        drawn = send(draw(generator, 10, len(patches), 1, 1, low=-1.0), self.device)
-        if task.contrast > 1:
-            factors = task.contrast ** drawn[:3, :, 0, 0].T
-            patches = scale_axes(patches, factors, self.mean, self.axes)
-            patches = patches.clamp_(0, 255)
-        if task.power > 1 or task.multiply > 1 or task.add > 0 or task.hue > 0:
-            hsv = to_hsv(patches.div_(255))
-            hue, *parts = hsv.unbind(1)  # changed in place
-            for part, (power, factor, shift) in zip(parts, (drawn[3:6], drawn[6:9]), strict=True):
-                part.pow_(task.power**power).mul_(task.multiply**factor).add_(task.add * shift).clamp_(0, 1)
-            hue.add_(task.hue * drawn[9])
-            hue.sub_(hue.floor())
-            patches = to_rgb(hsv).mul_(255)
-        return patches
+    def _window(
+        self, index: Tensor, move: Tensor, scale: Tensor, angle: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Centre x and y, side, and side of the upright square that holds it, in pixels, of the windows that
+        copies show; float32, of the shape of `scale`."""
+        seed = self.seeds.side[index].to(torch.float32)
+        x = self.seeds.left[index] + seed / 2 + move[..., 0] * seed
+        y = self.seeds.top[index] + seed / 2 + move[..., 1] * seed
+        side = seed * scale
+        return x, y, side, side * (angle.cos().abs() + angle.sin().abs())
 
     def say(self, answer: int) -> str:
         return f"from seed {answer + 1}"

@@ -58,6 +58,15 @@ def choose_seeds(images: Tensor, count: int, sides: list[int], generator: Genera
     return Seeds(looked_at[row[order]], top, left_edge, side)
 
 
+def gradient_energy(images: Tensor) -> Tensor:
+    """float32 (n, S − 1, S − 1) of uint8 (n, 3, S, S): at each pixel the squared differences to the next one to
+    the right and the next one below, summed over the channels, in grey levels squared."""
+    pixels = images.to(torch.float32)
+    corner = pixels[..., :-1, :-1]
+    across = (pixels[..., :-1, 1:] - corner).square_()
+    return across.add_((pixels[..., 1:, :-1] - corner).square_()).sum(1)
+
+
 def _look(images: Tensor, windows: Tensor, enough: int, generator: Generator) -> tuple[Tensor, Tensor]:
     """Rows of images that are not all flat, int64 (n,), in random order, and their energies, float32 (n, W).
     Where there are many more images than seeds, `enough` of them will do."""
@@ -89,10 +98,7 @@ def _windows(full: int, sides: list[int]) -> Tensor:
 def _energies(images: Tensor, windows: Tensor) -> Tensor:
     """float32 (n, W): mean squared gradient magnitude of each window, mean of the channels; 0 where it is
     flat. Divided by the number of windows of that side, so that each side is as likely as another."""
-    pixels = images.to(torch.float32)
-    corner = pixels[..., :-1, :-1]
-    across = (pixels[..., :-1, 1:] - corner).square_()
-    energy = across.add_((pixels[..., 1:, :-1] - corner).square_()).sum(1)
+    energy = gradient_energy(images)
     # A summed-area table gives the sum over any window from its four corners.
     sums = functional.pad(energy, (1, 0, 1, 0)).to(torch.float64).cumsum(-1).cumsum(-2).cpu()
     top, left, side = windows.unbind(1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from sslviz import images
 from sslviz.errors import UserError
 from sslviz.tasks.base import Batch, Problem, Task
+from sslviz.tasks.copies import Changes
+from sslviz.tasks.exemplar import ExemplarProblem
+from sslviz.tasks.jigsaw import JigsawProblem
 
 if TYPE_CHECKING:
     from sslviz.imagesets import ImageSet
@@ -58,14 +62,33 @@ class Bound:
     def examples(self, seed: int) -> list[Example]:
         """All that the task makes of the image in one go: four turns for rotation, one or more patches for
         exemplar, one puzzle, one pair."""
-        batch = self.problem.make(torch.tensor(self.rows), torch.Generator().manual_seed(seed))
-        return [self._pick(batch, at) for at in range(len(batch))]
+        return self._made(torch.tensor(self.rows), torch.Generator().manual_seed(seed))
 
     def copies(self, seed: int, count: int) -> list[Example]:
         """`count` draws of one row: for exemplar, copies of the seed patch that `seed` chooses."""
         generator = torch.Generator().manual_seed(seed)
         chosen = self.rows[int(torch.randint(len(self.rows), (1,), generator=generator))]
-        batch = self.problem.make(torch.full((count,), chosen), generator)
+        return self._made(torch.full((count,), chosen), generator)
+
+    def drawn(self, row: int, seed: int, count: int) -> list[Example]:
+        """`count` draws of the row `row` of the problem."""
+        return self._made(torch.full((count,), row), torch.Generator().manual_seed(seed))
+
+    def changed(self, row: int, changes: Changes) -> list[Example]:
+        """Exemplar: copies of the seed patch in `row`, one of `rows`, that differ from it by `changes`."""
+        assert isinstance(self.problem, ExemplarProblem)
+        batch = self.problem.copy(torch.full((len(changes),), row), changes)
+        return [self._pick(batch, at) for at in range(len(batch))]
+
+    def puzzle(self, permutation: Sequence[int], seed: int) -> Example:
+        """Jigsaw: the image's puzzle in this order of tiles. Those of one `seed` share crop, colours, and
+        what is drawn for each slot."""
+        assert isinstance(self.problem, JigsawProblem)
+        alone = replace(self.problem, permutations=torch.tensor([list(permutation)]))
+        return replace(self, problem=alone).examples(seed)[0]
+
+    def _made(self, index: torch.Tensor, generator: torch.Generator) -> list[Example]:
+        batch = self.problem.make(index, generator)
         return [self._pick(batch, at) for at in range(len(batch))]
 
     def _pick(self, batch: Batch, at: int) -> Example:

@@ -29,8 +29,8 @@ def bound(images: torch.Tensor, seed: int = 0, **options: Any) -> ExemplarProble
 
 
 def windows(problem: ExemplarProblem, index: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Centre x and y and side in pixels, and angle, of what the copies that `make` draws show; by their boxes,
-    which hold the turned windows."""
+    """Centre x and y and side in pixels, and angle, of what the copies that `make` draws show; by their
+    boxes, which hold the turned windows."""
     angle = problem.draw(index, generator()).angle
     x0, y0, x1, y1 = (problem.make(index, generator()).boxes[:, 0] * problem.images.shape[-1]).unbind(1)
     return (x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) / (angle.cos().abs() + angle.sin().abs()), angle

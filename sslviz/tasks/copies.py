@@ -1,10 +1,12 @@
-"""How the copies of exemplar's seed patches differ from their seeds: what is drawn, apart from how it is done.
+"""How the copies of exemplar's seed patches differ from their seeds: what is drawn, apart from how it is
+done.
 
 Letters in shapes: L copies.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
@@ -16,7 +18,8 @@ from sslviz.tasks.sampling import send
 
 @dataclass(frozen=True)
 class Changes:
-    """What is done to each of L copies; see `unchanged` for the values that do nothing. float32, on the CPU."""
+    """What is done to each of L copies; see `unchanged` for the values that do nothing. float32, on the
+    CPU."""
 
     move: Tensor
     """(L, 2): to the right and down, as a fraction of the seed's side."""
@@ -42,6 +45,10 @@ class Changes:
         """The same on `device`."""
         return Changes(*(send(getattr(self, one.name), device) for one in fields(self)))
 
+    def rows(self, which: Tensor) -> Changes:
+        """Those of some copies, int64 (M,)."""
+        return Changes(*(getattr(self, one.name)[which] for one in fields(self)))
+
 
 def unchanged(count: int) -> Changes:
     """`count` copies that are their seeds."""
@@ -62,21 +69,40 @@ def recolour(patches: Tensor, changes: Changes, mean: Tensor, axes: Tensor) -> T
     """Patches, float (L, 3, h, w) in [0, 255] and changed in place, with contrast along the `axes` of colour
     (3, 3) about their `mean` (3,), then saturation, value and hue; all of it clipped to what there is.
 
-    What no copy changes is left out, so that it costs nothing and rounds nothing.
+    What is not changed of a copy is left alone, so that it costs nothing and rounds nothing.
     """
-    if bool((changes.contrast != 1).any()):
-        patches = scale_axes(patches, send(changes.contrast, patches.device), mean, axes).clamp_(0, 255)
-    parts = (changes.power != 1, changes.multiply != 1, changes.add != 0, changes.hue != 0)
-    if any(bool(part.any()) for part in parts):
-        changes = changes.to(patches.device)
-        hsv = to_hsv(patches.div_(255))
-        hue, *rest = hsv.unbind(1)  # changed in place
-        for place, part in enumerate(rest):
-            power, factor, shift = (
-                each[:, place, None, None] for each in (changes.power, changes.multiply, changes.add)
-            )
-            part.pow_(power).mul_(factor).add_(shift).clamp_(0, 1)
-        hue.add_(changes.hue[:, None, None])
-        hue.sub_(hue.floor())
-        patches = to_rgb(hsv).mul_(255)
+
+    def stretched(some: Tensor, how: Changes) -> Tensor:
+        return scale_axes(some, how.contrast, mean, axes).clamp_(0, 255)
+
+    apart = changes.contrast != 1
+    patches = _where(apart.any(1), patches, changes, stretched)
+    apart = (changes.power != 1) | (changes.multiply != 1) | (changes.add != 0)
+    return _where(apart.any(1) | (changes.hue != 0), patches, changes, _tinted)
+
+
+def _tinted(patches: Tensor, changes: Changes) -> Tensor:
+    """Saturation and value to a power, times a factor, plus a shift; and the hue turned."""
+    hsv = to_hsv(patches.div_(255))
+    hue, *rest = hsv.unbind(1)  # changed in place
+    for place, part in enumerate(rest):
+        power, factor, shift = (
+            each[:, place, None, None] for each in (changes.power, changes.multiply, changes.add)
+        )
+        part.pow_(power).mul_(factor).add_(shift).clamp_(0, 1)
+    hue.add_(changes.hue[:, None, None])
+    hue.sub_(hue.floor())
+    return to_rgb(hsv).mul_(255)
+
+
+def _where(
+    which: Tensor, patches: Tensor, changes: Changes, how: Callable[[Tensor, Changes], Tensor]
+) -> Tensor:
+    """`how` applied to the patches that `which`, bool (L,) on the CPU, names, on their device."""
+    if not which.any():
+        return patches
+    if which.all():
+        return how(patches, changes.to(patches.device))
+    rows = send(which.nonzero()[:, 0], patches.device)
+    patches[rows] = how(patches[rows], changes.to(patches.device).rows(rows))
     return patches

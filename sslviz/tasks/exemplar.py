@@ -168,9 +168,7 @@ class ExemplarProblem(Problem):
         drawn = draw(generator, count, TRIES, 4, low=-1.0)
         move, scale = drawn[..., :2] * task.translation, task.scale ** drawn[..., 2]
         angle = drawn[..., 3] * math.radians(task.rotation)
-        x, y, _, extent = self._window(index[:, None].cpu(), move, scale, angle)
-        half, full = extent / 2 + 0.5, self.images.shape[-1]
-        fits = (torch.minimum(x, y) >= half) & (torch.maximum(x, y) <= full - half)
+        fits = self._fits(index[:, None].cpu(), move, scale, angle)
         fits[:, -1] = True
         each, pick = torch.arange(count), (fits * torch.arange(TRIES, 0, -1)).argmax(1)
         drawn = draw(generator, 10, count, 1, 1, low=-1.0)[..., 0, 0].T
@@ -206,6 +204,15 @@ class ExemplarProblem(Problem):
             boxes=send(boxes[:, None], self.device),
             mirror=torch.zeros(len(index), dtype=torch.bool, device=self.device),
         )
+
+    def inside(self, index: Tensor, changes: Changes) -> Tensor:
+        """bool (L,): whether such a copy of a seed lies inside its image as it is, and need not be moved."""
+        return self._fits(index.cpu(), changes.move, changes.scale, changes.angle)
+
+    def _fits(self, index: Tensor, move: Tensor, scale: Tensor, angle: Tensor) -> Tensor:
+        x, y, _, extent = self._window(index, move, scale, angle)
+        half, full = extent / 2 + 0.5, self.images.shape[-1]
+        return (torch.minimum(x, y) >= half) & (torch.maximum(x, y) <= full - half)
 
     def _window(
         self, index: Tensor, move: Tensor, scale: Tensor, angle: Tensor

@@ -59,8 +59,8 @@ def choose_seeds(images: Tensor, count: int, sides: list[int], generator: Genera
 
 
 def gradient_energy(images: Tensor) -> Tensor:
-    """float32 (n, S − 1, S − 1) of uint8 (n, 3, S, S): at each pixel the squared differences to the next one to
-    the right and the next one below, summed over the channels, in grey levels squared."""
+    """float32 (n, S − 1, S − 1) of uint8 (n, 3, S, S): at each pixel the squared differences to the next one
+    to the right and the next one below, summed over the channels, in grey levels squared."""
     pixels = images.to(torch.float32)
     corner = pixels[..., :-1, :-1]
     across = (pixels[..., :-1, 1:] - corner).square_()

@@ -85,7 +85,7 @@ def _figures(numbers: dict[str, Any]) -> None:
     cells = [
         (name, f"{shares[source]:.1%}", span(numbers["intervals"][source])) for source, name in NAMES.items()
     ]
-    downstream_dense.figures(cells)
+    pictures.figures(cells)
     rule, block = numbers["chosen"]["run"]
     said = [
         "**CorLoc**: the share of images in which half of what the drawn box and the object’s box cover is "

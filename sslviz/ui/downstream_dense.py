@@ -50,15 +50,6 @@ def arguments(run: Run, images: ImageSet, digest: str) -> dict[str, Any]:
     }
 
 
-def figures(cells: Sequence[tuple[str, str, str]]) -> None:
-    """(name, value, what to hold it against) each."""
-    body = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd><dd>{escape(note)}</dd></div>"
-        for name, value, note in cells
-    )
-    pictures.show(f'<dl class="sv-figures">{body}</dl>')
-
-
 def span(interval: Sequence[float]) -> str:
     """A 95 % interval of a share, in per cent."""
     return f"{100 * interval[0]:.0f} to {100 * interval[1]:.0f}"

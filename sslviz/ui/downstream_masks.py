@@ -82,7 +82,7 @@ def _figures(found: Segmentation, numbers: dict[str, Any]) -> None:
         for source, name in NAMES.items()
         if source in miou
     ]
-    downstream_dense.figures(cells)
+    pictures.figures(cells)
     kinds = len(found.classes) - 1
     what = f"{kinds} labels and the background" if kinds > 1 else "the object and the background"
     said = [

@@ -120,12 +120,17 @@ def heat(look: Look, pixels: Pixels, whose_: str) -> list[str]:
     for block, energy in look.energy.items():
         fine = Image.fromarray(energy).resize((DRAWN, DRAWN), Image.Resampling.BILINEAR)
         level = np.asarray(fine) / 255.0
-        stops = np.linspace(0, 1, len(HEAT))
-        hot = np.stack([np.interp(level, stops, [colour[c] for colour in HEAT]) for c in range(3)], -1)
-        drawn = (1 - HEAT_SHARE) * grey[..., None] + HEAT_SHARE * hot
-        source = pictures.uri(encode_jpeg(np.rint(drawn).astype(np.uint8), 85))
+        source = heated(level, grey)
         cells.append(f'<img src="{source}" alt="Where {escape(block)} of the {whose_} network is strong">')
     return cells
+
+
+def heated(level: NDArray[np.float64], grey: NDArray[np.float64]) -> str:
+    """A level in [0, 1] at each pixel, (h, w), as colours on `grey` (h, w) in [0, 255]; a URI."""
+    stops = np.linspace(0, 1, len(HEAT))
+    hot = np.stack([np.interp(level, stops, [colour[c] for colour in HEAT]) for c in range(3)], -1)
+    drawn = (1 - HEAT_SHARE) * grey[..., None] + HEAT_SHARE * hot
+    return pictures.uri(encode_jpeg(np.rint(drawn).astype(np.uint8), 85))
 
 
 def scale() -> str:

@@ -10,7 +10,7 @@ import base64
 import io
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
 import numpy as np
@@ -50,6 +50,11 @@ def pixels_uri(pixels: Pixels) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
+def enlarged(values: NDArray[np.float64], times: int) -> NDArray[np.float64]:
+    """(h, w) with every value a square of `times` × `times`."""
+    return values.repeat(times, 0).repeat(times, 1)
+
+
 def show(html: str, task: str = "") -> None:
     """Draw HTML in the house's style, in the colour of `task` where one is given."""
     st.html(f'<div class="sv sv-{task or "plain"}">{html}</div>')
@@ -73,26 +78,34 @@ def views(pictures: Sequence[Pixels], captions: Sequence[str], width: int = 0) -
     return f'<div class="sv-views sv-pixels{"" if width else " sv-four"}"{columns}>{cells}</div>'
 
 
-def nine(tiles: Sequence[Pixels], numbers: Sequence[int], alt: str) -> str:
-    """Nine tiles in three rows, each with its number."""
+def nine(tiles: Sequence[Pixels], numbers: Sequence[int], alt: str, lit: Collection[int] = ()) -> str:
+    """Nine tiles in three rows, each with its number; the slots `lit`, from 0, are framed."""
     cells = "".join(
-        f'<div><img src="{pixels_uri(t)}" alt="{escape(alt)}, tile {n}">'
+        f"<div{' class=sv-lit' if slot in lit else ''}>"
+        f'<img src="{pixels_uri(t)}" alt="{escape(alt)}, tile {n}">'
         f'<span class="sv-number">{n}</span></div>'
-        for t, n in zip(tiles, numbers, strict=True)
+        for slot, (t, n) in enumerate(zip(tiles, numbers, strict=True))
     )
     return f'<div class="sv-nine sv-pixels">{cells}</div>'
 
 
 def source(
-    picture: str, size: tuple[int, int], boxes: Sequence[Box], mirror: bool, marks: Sequence[str], alt: str
+    picture: str,
+    size: tuple[int, int],
+    boxes: Sequence[Box],
+    mirror: bool,
+    marks: Sequence[str],
+    alt: str,
+    lit: int | None = None,
 ) -> str:
     """The photograph, a URI of `size` (width, height), with a rectangle for each view.
 
     `boxes` are fractions of the mirrored centre square, which is all that a task sees; the rest is dimmed.
+    The one that is `lit` is in the colour of the task, as is the first of two.
     """
     drawn = []
     for i, (x0, y0, x1, y1) in enumerate(boxes):
-        first = " sv-first" if i == 0 and len(boxes) == 2 else ""
+        first = " sv-first" if i == (0 if len(boxes) == 2 and lit is None else lit) else ""
         mark = f'<span class="sv-number">{escape(marks[i])}</span>' if marks[i] else ""
         drawn.append(f'<div class="sv-box{first}" style="{_place(x0, y0, x1, y1)}">{mark}</div>')
     width, height = size
@@ -106,6 +119,15 @@ def source(
 
 def _place(x0: float, y0: float, x1: float, y1: float) -> str:
     return f"left:{x0:.3%};top:{y0:.3%};width:{x1 - x0:.3%};height:{y1 - y0:.3%}"
+
+
+def figures(cells: Sequence[tuple[str, str, str]], task: str = "") -> None:
+    """Draw (name, value, what to hold it against) each, side by side."""
+    body = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd><dd>{escape(note)}</dd></div>"
+        for name, value, note in cells
+    )
+    show(f'<dl class="sv-figures">{body}</dl>', task)
 
 
 def gallery(thumbnails: Iterable[tuple[bytes, str]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -59,15 +60,20 @@ def _again(name: str) -> None:
 
 def _examples(name: str, images: ImageSet, row: int, changed: dict[str, Any]) -> list[Example]:
     """What training would make of this image with these options and this draw."""
-    with st.spinner("Loading PyTorch…" if "torch" not in sys.modules else "Cutting…"):
+    with loading():
         options_ = tuple(sorted(changed.items()))
-        bound = _bound(name, options_, str(images.folder), images.fingerprint, row, _images=images)
+        found = bound(name, options_, str(images.folder), images.fingerprint, row, _images=images)
         seed = int(st.session_state.get(f"seed_{name}", 0))
-        return bound.copies(seed, COPIES) if name == "exemplar" else bound.examples(seed)
+        return found.copies(seed, COPIES) if name == "exemplar" else found.examples(seed)
+
+
+def loading() -> AbstractContextManager[None]:
+    """Says that one waits, and for what, where the first use of a task takes seconds."""
+    return st.spinner("Loading PyTorch…" if "torch" not in sys.modules else "Cutting…")
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
-def _bound(
+def bound(
     name: str,
     options_: tuple[tuple[str, Any], ...],
     folder: str,
@@ -76,7 +82,10 @@ def _bound(
     *,
     _images: ImageSet,
 ) -> Bound:
-    """What stays as it is for "another one"; it is only read."""
+    """The task bound to the image in `row`: what stays as it is for "another one"; it is only read.
+
+    Raises `UserError` where the image does not suffice.
+    """
     from sslviz import preview
     from sslviz.options import make_task
 

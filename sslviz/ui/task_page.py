@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import streamlit as st
 
 from sslviz.imagesets import ImageSet
-from sslviz.ui import frame, looks, pictures, task_look, task_play, task_says
+from sslviz.ui import (
+    frame,
+    looks,
+    permutation_lab,
+    pictures,
+    task_look,
+    task_play,
+    task_says,
+    transform_lab,
+)
 
 STRIP = 8
 """Images to choose from at a time."""
@@ -31,6 +40,8 @@ VIEWS = {
     "look": View("What the network gets", task_look.show),
     "play": View("Play it yourself", task_play.show, chooses=False),
     "network": View("What the network says", task_says.show),
+    "permutations": View("Permutation lab", permutation_lab.show, ("jigsaw",)),
+    "transforms": View("Transforms lab", transform_lab.show, ("exemplar",)),
 }
 
 

@@ -23,6 +23,7 @@ from sslviz.ui import (
     embedding_work,
     frame,
     inside_view,
+    invariance_view,
     pictures,
     plotly_js,
 )
@@ -31,7 +32,13 @@ from sslviz.ui.embedding_map import Guest, MapEvent, embedding_map
 from sslviz.ui.embedding_neighbors import Asked
 from sslviz.ui.embedding_scene import SOURCES, TITLES, Scene
 
-VIEWS = {"map": "Map", "beside": "Side by side", "film": "Over training", "inside": "Inside the network"}
+VIEWS = {
+    "map": "Map",
+    "beside": "Side by side",
+    "film": "Over training",
+    "inside": "Inside the network",
+    "invariance": "Invariance",
+}
 DIMENSIONS = {"2": "2-D", "3": "3-D"}
 FEW = 300
 """Labelled images under which it is said that they are few."""
@@ -96,6 +103,8 @@ def _explore(run: Run, images: ImageSet) -> None:
         elif view == "inside":
             whole = images.whole if isinstance(images, imagesets.Crops) else images
             inside_view.show(run, whole, None if whole is not images else scene.current)
+        elif view == "invariance":
+            invariance_view.show(run, images.whole if isinstance(images, imagesets.Crops) else images)
         else:
             _map_view(scene)
 

@@ -209,6 +209,14 @@ def _inside(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, A
     return {"run": arguments["run"], "set": arguments["set"]}
 
 
+def _invariance(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
+    """`workspace`, `set` and `runs`, ids: how far their features stay the same when an image is changed."""
+    from sslviz import invariance
+
+    invariance.compute(Path(arguments["workspace"]), arguments["runs"], arguments["set"], report)
+    return {"set": arguments["set"]}
+
+
 def _compare(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
     """`workspace`, `set` and `runs`, ids: what these runs are worth on that set, side by side."""
     from sslviz.lineup import computing
@@ -287,6 +295,7 @@ KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
     "posters": _posters,
     "preview": _posters,
     "inside": _inside,
+    "invariance": _invariance,
     "segment": _segment,
     "locate": _locate,
     "exam": _exam,

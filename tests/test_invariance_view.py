@@ -73,7 +73,7 @@ def test_what_is_missing_is_asked_for_and_then_there(started: list[str]) -> None
     app.run()
     assert not app.exception
     assert started == ["sslviz.worker"]
-    assert set(traces(app)) == {"Rotation", "Untrained, as rotation began", "Raw pixels"}
+    assert set(traces(app)) == {"Rotation", "Rotation, untrained", "Raw pixels"}
     said = words(app)
     assert "Rotation must not be invariant" in said
     assert "In this figure, at 90°" in said
@@ -134,7 +134,7 @@ def test_one_image_and_a_run_that_diverged() -> None:
     computed(bad.id)
     app = opened(bad.id)
     assert "not finite numbers" in words(app).replace("\\", "")
-    assert set(traces(app)) == {"Untrained, as rotation began", "Raw pixels"}
+    assert set(traces(app)) == {"Rotation, untrained", "Raw pixels"}
 
 
 def test_a_run_without_weights_is_a_sentence() -> None:

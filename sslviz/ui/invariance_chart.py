@@ -12,7 +12,7 @@ from sslviz.ui import invariance_words
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-BAND = 0.14
+BAND = 0.1
 """How much of its colour a band has."""
 
 

@@ -129,7 +129,7 @@ def _called(subject: Subject) -> str:
         return "Raw pixels"
     look = looks.TASKS.get(subject.run.spec.task)
     title = look.title if look else subject.run.spec.task
-    return title if subject.network == "run" else f"Untrained, as {title.lower()} began"
+    return title if subject.network == "run" else f"{title}, untrained"
 
 
 def _color(subject: Subject) -> str:
@@ -219,10 +219,11 @@ def _say(kind: str, lines: list[Line], scaled: bool, more: str) -> None:
     """What the figure shows, in numbers at one strength, and how it is to be read."""
     if not lines:
         return
-    asked = {"angle": 90.0, "shift": KINDS["shift"].strengths[-1], "scale": KINDS["scale"].strengths[-1],
-             "hue": 0.25, "contrast": 2.0}[kind]  # fmt: skip
+    asked = invariance_words.ASKED[kind]
     place = min(range(len(KINDS[kind].strengths)), key=lambda at: abs(KINDS[kind].strengths[at] - asked))
-    told = ", ".join(f"{one.name} {_as(one.curve, scaled).mean()[place]:.2f}" for one in lines)
+    told = ", ".join(f"{one.name} {_as(one.curve, scaled).mean()[place]:.2f}" for one in lines).replace(
+        " -", " −"
+    )
     count = len(lines[0].curve.alike)
     several = f"Means over {count} images, the bands hold the middle half of them. " if count > 1 else ""
     level = (

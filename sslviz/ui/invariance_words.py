@@ -18,6 +18,8 @@ AXES = {
 TICKS = {"angle": ".0f", "shift": "+.0%", "scale": ".2f", "hue": "+.2f", "contrast": ".2f"}
 """Formats of a strength."""
 UNITS = {"angle": "°", "shift": "", "scale": "×", "hue": "", "contrast": "×"}
+ASKED = {"angle": 90.0, "shift": 0.2, "scale": 1.4, "hue": 0.25, "contrast": 2.0}
+"""The strength, or the nearest that there is, at which the figure is told in numbers."""
 OPTIONS = {
     "angle": ("rotation", 20.0, 0.0, "turns of up to {:g}°"),
     "shift": ("translation", 0.2, 0.0, "moves of up to {:.0%} of a patch"),
@@ -47,8 +49,8 @@ def look_for(kind: str, found: Sequence[Run]) -> str:
     said = [OTHERS[kind]] if _concerned(kind) & tasks else []
     said += [_exemplar(kind, run) for run in found if run.spec.task == "exemplar"]
     said.append(
-        "The untrained network is the yardstick: what it shows is owed to the architecture. Above its curve "
-        "a network has learned to overlook the change, below it, to see it."
+        "The untrained network is the yardstick: what it shows is owed to the architecture. A network above "
+        "its curve overlooks more of the change, one below it sees more."
     )
     return " ".join(said)
 

@@ -126,10 +126,12 @@ def bind(task: Task, images_: ImageSet | NDArray[np.uint8], row: int) -> Bound:
     squares = torch.from_numpy(_squares(task, images_, [(row + i) % count for i in range(company)]))
     generator = torch.Generator().manual_seed(0)
     problem = task.excerpt(company, count).bind(squares, generator)
-    # Each row makes as many examples as any other, one behind the other.
-    everything = problem.make(torch.arange(len(problem)), generator)
-    mine = (everything.source == 0).nonzero().flatten().tolist()
-    rows = sorted({at * len(problem) // len(everything) for at in mine})
+    if isinstance(problem, ExemplarProblem):  # hundreds of rows, of which it is known where they lie
+        rows = (problem.seeds.row == 0).nonzero().flatten().tolist()
+    else:  # each row makes as many examples as any other, one behind the other
+        everything = problem.make(torch.arange(len(problem)), generator)
+        mine = (everything.source == 0).nonzero().flatten().tolist()
+        rows = sorted({at * len(problem) // len(everything) for at in mine})
     if not rows:
         raise UserError("This image has no detail that the task could use.", "Choose another one.")
     classes = problem.classes if company == count else task.answers(count) or problem.classes

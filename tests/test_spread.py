@@ -78,7 +78,7 @@ def test_distances_by_chance(tiles: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_known_sets_are_those_of_the_search(kind: str) -> None:
-    for count in (2, 9, 64, 73, 120):
+    for count in (9, 73):
         assert torch.equal(known_set(count, kind), permutation_set(count, kind, generator()))
     assert len(known_set(MOST, kind).unique(dim=0)) == MOST
 

@@ -62,7 +62,7 @@ TRANSFORMS = {
         (Part("Strongest colour axis", "contrast", 2), Part("Second", "contrast", 1),
          Part("Weakest", "contrast", 0)),
         "Colours are stretched or pressed along the three principal axes of all the set's colours. The "
-        "strongest is mostly light against dark. Here they are those of two dozen images, in training of all.",
+        "strongest is mostly light against dark. Here they are of two dozen images, in training of all.",
     ),
     "power": Transform(
         "Power", "power", True, "", (Part("Saturation", "power", 0), Part("Value", "power", 1)),

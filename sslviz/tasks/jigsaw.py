@@ -14,6 +14,7 @@ from sslviz.tasks.colour import grey, standardize
 from sslviz.tasks.options import option
 from sslviz.tasks.permutations import KINDS, permutation_set
 from sslviz.tasks.sampling import boxes_of, change, coin, cut, draw_up_to, mirror_where, mirrored_left, send
+from sslviz.tasks.traces import aberrate
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ class Jigsaw(Task):
     side by side; off, all tiles are scaled alike.
     Paper: yes, mean and standard deviation of each tile ("Preventing shortcuts")."""
 
+    aberration: float = option(0.0, low=0.0, high=30.0)
+    """Chromatic aberration added to the images, in per mille: how much farther from the centre red and blue
+    lie than green. The fringes that a lens makes, to see what the colour measures are for.
+    Paper: none added; lenses do it ("Preventing shortcuts")."""
+
     def bind(self, images: Tensor, generator: Generator, device: torch.device | None = None) -> Problem:
         """Draws the permutation set where it is a drawn one. Raises `UserError` where a tile would have
         under 8 pixels."""
@@ -89,6 +95,7 @@ class Jigsaw(Task):
                 "Use larger images, a larger crop or larger tiles.",
             )
         permutations = permutation_set(self.permutations, self.permutation_set, generator)
+        images = aberrate(images, self.aberration)
         return JigsawProblem(images, device or images.device, self, permutations, cell, tile)
 
     def geometry(self, side: int) -> tuple[int, int]:

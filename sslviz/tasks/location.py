@@ -23,6 +23,7 @@ from sslviz.tasks.sampling import (
     mirrored_left,
     send,
 )
+from sslviz.tasks.traces import aberrate, compress
 
 WORDS = ("above left", "above", "above right", "left", "right", "below left", "below", "below right")
 STEPS = torch.tensor([[-1, -1], [-1, 0], [-1, 1], [0, -1], [0, 1], [1, -1], [1, 0], [1, 1]])
@@ -79,6 +80,21 @@ class Location(Task):
     close; off, all patches are scaled alike.
     Paper: yes, mean and root mean square (authors' code)."""
 
+    flip_after: bool = option(False)
+    """Mirror both patches of every second pair after they were cut, and leave the answer as it is. A mistake,
+    to see what it does: left cannot be told from right, and accuracy stops at 62.5 %.
+    Paper: never."""
+
+    aberration: float = option(0.0, low=0.0, high=30.0)
+    """Chromatic aberration added to the images, in per mille: how much farther from the centre red and blue
+    lie than green. The fringes that a lens makes, to see what the colour measure is for.
+    Paper: none added; lenses do it (section 3.1)."""
+
+    jpeg: int = option(0, low=0, high=100)
+    """Quality at which the images are compressed as JPEG does before patches are cut, 0 for not at all. Edges
+    of its blocks of 8 pixels then show how far apart two patches were.
+    Paper: none added; images come as they come."""
+
     def bind(
         self,
         images: Tensor,
@@ -98,6 +114,7 @@ class Location(Task):
                 f"pixels, and the images have {full}.",
                 "Make the patches or the gap smaller.",
             )
+        images = compress(aberrate(images, self.aberration), self.jpeg)
         return LocationProblem(images, device or images.device, self, patch, gap, jitter)
 
     def geometry(self, side: int) -> tuple[int, int, int]:
@@ -170,6 +187,8 @@ class LocationProblem(Problem):
         row = index.repeat_interleave(several)
         patches = send(cut(self.images, row, top.flatten(), stored_left.flatten(), self.patch), self.device)
         patches = mirror_where(patches.view(count, several, 3, self.patch, self.patch), mirror)
+        if self.task.flip_after:
+            patches = mirror_where(patches, coin(0.5, generator, count))
         return self._guard(patches, generator), boxes_of(left, top, self.patch, full), mirror
 
     def _guard(self, patches: Tensor, generator: Generator) -> Tensor:

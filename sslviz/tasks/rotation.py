@@ -12,6 +12,7 @@ from torch.nn import functional
 from sslviz.tasks.base import Batch, Problem, Task
 from sslviz.tasks.options import option
 from sslviz.tasks.sampling import boxes_of, coin, draw_up_to, mirror_where, resample, send
+from sslviz.tasks.traces import bar, soften
 
 WORDS = ("upright", "turned 90° left", "upside down", "turned 90° right")
 
@@ -48,6 +49,17 @@ class Rotation(Task):
     """Mirror every second view after it was turned. A known bug, to see what it does: a mirrored view that
     was turned left cannot be told from one turned right, and accuracy stops at 75 %.
     Paper: never; the flip comes first."""
+
+    bars: float = option(0.0, low=0.0, high=0.8)
+    """Share of a view that black bars above and below it take before it is turned, as where a photograph that
+    is not square is fitted into a square instead of being cut to one. A known mistake, to see what it does:
+    bars at the sides tell that a view was turned.
+    Paper: never; views are cut from a square (authors' code)."""
+
+    softened: bool = option(False)
+    """Turn by resampling, half a pixel beside the pixels, which leaves turned views a little softer than
+    upright ones. A known mistake, to see what it does: softness tells that a view was turned.
+    Paper: never; it turns by flips and transpositions, which leave no trace (authors' code)."""
 
     def bind(
         self,
@@ -86,7 +98,11 @@ class RotationProblem(Problem):
         images = functional.pad(self.rows(index), (padding,) * 4) if padding else self.rows(index)
         upright = resample(images, top, stored_left, side, full, mirror)
         # Flips and transposes only: a rotation that resamples would sign its angle in the pixels.
-        views = torch.stack([upright.rot90(k, (-2, -1)) for k in range(4)], 1).flatten(0, 1)
+        upright = bar(upright, self.task.bars)
+        turned = [upright.rot90(k, (-2, -1)) for k in range(4)]
+        if self.task.softened:
+            turned[1:] = [soften(view) for view in turned[1:]]
+        views = torch.stack(turned, 1).flatten(0, 1)
         if self.task.flip_after:
             views = mirror_where(views, coin(0.5, generator, 4 * count))
         boxes = boxes_of(left - padding, top - padding, side, full).clamp_(0, 1).repeat_interleave(4, 0)

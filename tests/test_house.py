@@ -54,6 +54,7 @@ ORDER = (
     ),
     ("posters", "papers", "film", "probes", "pretext"),
     ("lineup",),
+    ("shortcuts",),
     ("worker",),
     ("ui",),
     ("bench",),
@@ -87,6 +88,7 @@ WITHOUT_TORCH = (
     "origins",
     "pretext",
     "lineup",
+    "shortcuts",
     "cli",
 )
 """The server and the processes that decode images import these, and must not wait for torch."""

@@ -93,7 +93,9 @@ def test_tasks_leave_their_traces_and_nothing_else() -> None:
     assert torch.equal(plain[:, :, 1], made("location", colour="none", aberration=20.0)[:, :, 1])
     assert not torch.equal(plain, made("location", colour="none", aberration=20.0))
     assert not torch.equal(plain, made("location", colour="none", jpeg=20))
-    assert not torch.equal(made("jigsaw", colour_guard=0.0), made("jigsaw", colour_guard=0.0, aberration=20.0))
+    assert not torch.equal(
+        made("jigsaw", colour_guard=0.0), made("jigsaw", colour_guard=0.0, aberration=20.0)
+    )
 
 
 def test_a_pair_that_is_flipped_shows_the_other_answer() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import typer
 
 import sslviz
-from sslviz.cli import bench, compare, evaluate, images, inspect, machine, reproduce, runs, train
+from sslviz.cli import bench, compare, evaluate, images, inspect, machine, reproduce, runs, shortcut, train
 from sslviz.cli.output import complain
 from sslviz.errors import UserError
 
@@ -42,6 +42,8 @@ app.command("embed")(inspect.embed)
 app.command("neighbors")(inspect.neighbors)
 app.command("runs")(runs.runs)
 app.command("reproduce")(reproduce.reproduce)
+app.command("shortcut")(shortcut.shortcut)
+app.command("cue")(shortcut.cue)
 app.command("bench")(bench.bench)
 app.command("doctor")(machine.doctor)
 

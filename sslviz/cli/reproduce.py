@@ -58,7 +58,7 @@ def reproduce(
         progress.say(f"{message}: {done:,} of {total:,}")
 
     try:
-        told = repeat(asked, _train(progress), report, report)
+        told = repeat(asked, training(progress), report, report)
     finally:
         progress.close()
     if "rows" not in told:
@@ -69,7 +69,7 @@ def reproduce(
     return 0
 
 
-def _train(progress: Progress) -> Any:
+def training(progress: Progress) -> Any:
     """What trains a run in this process and shows how it goes."""
     from sslviz.cli.train import attend
 

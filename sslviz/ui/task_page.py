@@ -55,12 +55,12 @@ def draw(name: str) -> None:
         return
     titles = {key: view.title for key, view in VIEWS.items() if name in view.tasks}
     chosen = frame.choice("view", "View", titles, "look", shown=False) if len(titles) > 1 else "look"
-    row = _choose(images) if VIEWS[chosen].chooses else 0
+    row = choose(images) if VIEWS[chosen].chooses else 0
     with frame.guard():
         VIEWS[chosen].show(name, images, row)
 
 
-def _choose(images: ImageSet) -> int:
+def choose(images: ImageSet) -> int:
     """A strip of thumbnails to choose from; returns the row of the chosen one."""
     key = f"row_{images.folder.name}"
     row = int(st.session_state.get(key, 0))
@@ -68,7 +68,7 @@ def _choose(images: ImageSet) -> int:
     first = int(st.session_state.get(f"first_{key}", 0))
     first = first if first < len(images) else 0
 
-    def choose(to: int) -> None:
+    def turn_to(to: int) -> None:
         st.session_state[key] = to
 
     def more() -> None:
@@ -83,7 +83,7 @@ def _choose(images: ImageSet) -> int:
                 label,
                 key=f"pick_{at}",
                 type="primary" if at == row else "tertiary",
-                on_click=choose,
+                on_click=turn_to,
                 args=(at,),
             )
         if len(images) > STRIP:

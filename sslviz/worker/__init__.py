@@ -286,6 +286,21 @@ def _reproduce(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str
     return reproducing.reproduce(arguments, report, Cancelled)
 
 
+def _shortcut(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
+    """`workspace`, `set`, `guard`, `measure`, `strength`, `steps`, `seed`: a pair of runs, see
+    `shortcuts.pairs`."""
+    from sslviz.worker import shortcutting
+
+    return shortcutting.pair(arguments, report, Cancelled)
+
+
+def _cue(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
+    """`workspace`, `set`, `guard`, `strength`: what the cue alone tells, see `shortcuts.alone`."""
+    from sslviz.worker import shortcutting
+
+    return shortcutting.cue(arguments, report)
+
+
 KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
     "ingest": _ingest,
     "scenes": _scenes,
@@ -303,6 +318,8 @@ KINDS: dict[str, Callable[[dict[str, Any], Progress, Path], dict[str, Any]]] = {
     "probe": _probe,
     "scatter": _scatter,
     "reproduce": _reproduce,
+    "shortcut": _shortcut,
+    "cue": _cue,
 }
 
 

@@ -27,13 +27,18 @@ def reproduce(arguments: dict[str, Any], report: Progress, stopped: type[Excepti
     `report` raises `stopped` where somebody asked the job to stop. Raises it too, and `UserError`.
     """
     paper, scale = PAPERS[arguments["paper"]], str(arguments["scale"])
-    total = PARTS * (len(paper.values(paper.scales[scale])) + 1)
     images = arguments.get("images")
-    report(0, total, "Reading the images.")
+    report(0, 1, "Reading the images.")
     data = gather(Path(arguments["workspace"]), paper, paper.scales[scale], images, None)
     seed = int(arguments.get("seed", 0))
     command = command_of(paper, scale, seed, images=images)
     asked = Asked(paper, scale, data, seed, device=resolve_device("auto"), command=command)
+    return carry_out(asked, report, stopped)
+
+
+def carry_out(asked: Asked, report: Progress, stopped: type[Exception]) -> dict[str, Any]:
+    """Train and judge what was asked for; `report` and `stopped` as above."""
+    total = PARTS * (len(asked.paper.values(asked.scale)) + 1)
 
     def train(run: Run, place: int, several: int) -> Status:
         def tell(status: Status) -> None:

@@ -13,7 +13,10 @@ page = st.navigation(
     {
         "": [st.Page("pages/start.py", title="Start", icon=":material/home:", default=True)],
         "Your images": [st.Page("pages/images.py", title="Images", icon=":material/photo_library:")],
-        "The four tasks": tasks,
+        "The four tasks": [
+            *tasks,
+            st.Page("pages/shortcuts.py", title="Shortcuts", icon=":material/alt_route:"),
+        ],
         "Train and look": [
             st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
             st.Page("pages/runs.py", title="Runs", icon=":material/list_alt:"),

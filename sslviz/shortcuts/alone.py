@@ -21,7 +21,7 @@ from sslviz.intervals import Z, wilson
 from sslviz.shortcuts.guards import OFF, SAID, STRENGTHS, Guard
 
 AREA = "cues"
-VERSION = 1
+VERSION = 2
 """Of what is computed and of how it is kept."""
 KEPT_BYTES = 50_000_000
 MOST = 600
@@ -37,6 +37,10 @@ class Told:
     shares: NDArray[np.float32]
     """(N,) of each image, the share of its examples that are told rightly."""
     classes: int
+    ceiling: float = 1.0
+    """Right answers that are possible at best on these images, see `ceilings.at_best`."""
+    reasons: tuple[str, ...] = ()
+    """Why, in sentences."""
 
     @property
     def accuracy(self) -> float:
@@ -64,6 +68,8 @@ class Told:
             "interval": list(self.interval),
             "chance": self.chance,
             "images": len(self.shares),
+            "ceiling": self.ceiling,
+            "reasons": list(self.reasons),
         }
 
 
@@ -85,7 +91,10 @@ def path_of(guard: Guard, which: str, strength: float, images: ImageSet) -> Path
 def find(guard: Guard, which: str, strength: float, images: ImageSet) -> Told | None:
     """What was found; None where nothing was."""
     found = kept.read(path_of(guard, which, strength, images))
-    return None if found is None else Told(found[1]["shares"], int(found[0]["classes"]))
+    if found is None:
+        return None
+    head, arrays = found
+    return Told(arrays["shares"], int(head["classes"]), float(head["ceiling"]), tuple(head["reasons"]))
 
 
 def strengths_of(guard: Guard, first: float = 0.0) -> list[float]:
@@ -118,7 +127,7 @@ def measure(guard: Guard, images: ImageSet, strengths: Iterable[float], report: 
     and where the images do not suffice.
     """
     from sslviz.options import make_task
-    from sslviz.shortcuts import detecting
+    from sslviz.shortcuts import ceilings, detecting
 
     if guard.is_mistake:
         raise UserError(
@@ -140,7 +149,14 @@ def measure(guard: Guard, images: ImageSet, strengths: Iterable[float], report: 
             tell(100 * place + 100 * done // total, 100 * len(wanted), said)
 
         shares, classes = detecting.told(task, squares, guard.detector, report=part)
-        kept.write(path_of(guard, which, strength, images), {"shares": shares}, classes=classes)
+        best = ceilings.at_best(task, squares)
+        kept.write(
+            path_of(guard, which, strength, images),
+            {"shares": shares},
+            classes=classes,
+            ceiling=best.value,
+            reasons=best.reasons,
+        )
     kept.prune(AREA, KEPT_BYTES)
     tell(1, 1, "")
 

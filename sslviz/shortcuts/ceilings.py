@@ -91,8 +91,9 @@ def of_images(task: Task, squares: NDArray[np.uint8]) -> Ceiling:
     Rotation counts whole images, which is exact for random crops as well: of an image that is its own turned
     version, every crop is a turned crop. Relative location and jigsaw count one cut of each image, as if its
     place were known, so that more can be confounded than is counted, never less; where views are normalised,
-    those that spread less than 4 grey levels count as alike. Exemplar counts nothing. Raises `UserError` where
-    images do not suffice.
+    those that spread less than 4 grey levels count as alike. Exemplar counts nothing.
+
+    Raises `UserError` where images do not suffice.
     """
     counted = {"rotation": _turned, "location": _placed, "jigsaw": _shuffled}.get(task.name)
     return Ceiling(1.0, ()) if counted is None else counted(task, squares)

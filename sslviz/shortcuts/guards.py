@@ -48,6 +48,11 @@ class Guard:
     """Of each of the two runs, unless somebody asks for others."""
 
     @property
+    def word(self) -> str:
+        """Its name among the guards of its task: "gap"."""
+        return self.name.partition("-")[2]
+
+    @property
     def is_mistake(self) -> bool:
         """Whether it guards against a mistake that spoils the answers, not against a cue that tells them."""
         return not self.detector

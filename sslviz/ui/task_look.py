@@ -11,7 +11,7 @@ import streamlit as st
 
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
-from sslviz.ui import frame, options, prose, task_figures
+from sslviz.ui import ceiling, frame, options, prose, task_figures
 
 if TYPE_CHECKING:
     from sslviz.preview import Bound, Example
@@ -25,8 +25,9 @@ COPIES = 12
 def show(name: str, images: ImageSet, row: int) -> None:
     """What training would make of the image in `row`, by the task `name`, and what is to be known of it."""
     changed = options.chosen(name)
+    found = None
     try:
-        examples = _examples(name, images, row, changed)
+        found, examples = _examples(name, images, row, changed)
     except UserError as error:
         frame.problem(error)
     else:
@@ -36,7 +37,7 @@ def show(name: str, images: ImageSet, row: int) -> None:
     if text:
         with st.container(width=720):
             st.markdown(text)
-    _options(name)
+    _options(name, found)
 
 
 def _again(name: str) -> None:
@@ -58,13 +59,13 @@ def _again(name: str) -> None:
         )
 
 
-def _examples(name: str, images: ImageSet, row: int, changed: dict[str, Any]) -> list[Example]:
-    """What training would make of this image with these options and this draw."""
+def _examples(name: str, images: ImageSet, row: int, changed: dict[str, Any]) -> tuple[Bound, list[Example]]:
+    """The task on this image with these options, and what training would make of it with this draw."""
     with loading():
         options_ = tuple(sorted(changed.items()))
         found = bound(name, options_, str(images.folder), images.fingerprint, row, _images=images)
         seed = int(st.session_state.get(f"seed_{name}", 0))
-        return found.copies(seed, COPIES) if name == "exemplar" else found.examples(seed)
+        return found, found.copies(seed, COPIES) if name == "exemplar" else found.examples(seed)
 
 
 def loading() -> AbstractContextManager[None]:
@@ -93,7 +94,7 @@ def bound(
     return preview.bind(make_task(name, dict(options_)), _images, row)
 
 
-def _options(name: str) -> None:
+def _options(name: str, found: Bound | None) -> None:
     changed = options.chosen(name)
     count = f" ({len(changed)} changed)" if changed else ""
     with st.expander(f"Options{count}", icon=":material/tune:", key=f"expander_{name}"):
@@ -102,4 +103,5 @@ def _options(name: str) -> None:
             after = options.form(name, "task")
             if after != before:
                 st.rerun()
+        ceiling.show(name, changed, found)
         st.button("Back to the defaults", on_click=options.reset, args=(name,), disabled=not changed)

@@ -30,7 +30,7 @@ def bring_images() -> None:
 def shares(page: Page) -> list[float]:
     """The shares that are drawn as bars, in per cent."""
     found: list[float] = page.evaluate(
-        "() => [...document.querySelectorAll('.sv-shares > span:nth-child(3n)')]"
+        "() => [...document.querySelectorAll('.sv-share > span:last-child')]"
         ".map((share) => parseFloat(share.innerText))"
     )
     return found
@@ -76,8 +76,7 @@ def test_the_slider_raises_the_cue_and_the_projection_undoes_it(browser: Browser
     page.goto(f"{server.url}/shortcuts?images=drawn&of=location&guard=location-fringes&strength=0")
     page.get_by_text("The cue alone").first.wait_for(timeout=SECONDS)
     page.wait_for_function(  # all strengths were asked about: three curves of nine points
-        "() => [...document.querySelectorAll('.sv-rising polyline')]"
-        ".filter((line) => line.points.length === 9).length === 3",
+        "() => document.querySelectorAll('.js-plotly-plot .scatterlayer .points path').length === 27",
         timeout=SECONDS,
     )
     page.wait_for_function(

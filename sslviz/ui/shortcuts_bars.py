@@ -45,8 +45,8 @@ def _row(row: Share, chance: float | None, ceiling: float | None) -> str:
     said = f"{percent(row.low)} to {percent(row.high)}"
     note = f" {escape(row.note)}" if row.note else ""
     return (
-        f"<span>{escape(row.name)}</span>"
+        f'<div class="sv-share"><span>{escape(row.name)}</span>'
         f'<span class="sv-track"><i{kind} style="width:{row.value:.2%}"></i>'
         f'<b style="left:{row.low:.2%};width:{row.high - row.low:.2%}"></b>{marks}</span>'
-        f"<span>{percent(row.value)} <small>{said}{note}</small></span>"
+        f"<span>{percent(row.value)} <small>{said}{note}</small></span></div>"
     )

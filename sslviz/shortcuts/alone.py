@@ -24,6 +24,7 @@ AREA = "cues"
 VERSION = 2
 """Of what is computed and of how it is kept."""
 KEPT_BYTES = 50_000_000
+FEWEST = 10
 MOST = 600
 """Images that a cue is looked for in: an interval of 8 points at most, in seconds."""
 
@@ -162,9 +163,12 @@ def measure(guard: Guard, images: ImageSet, strengths: Iterable[float], report: 
 
 
 def sample(images: ImageSet) -> ImageSet:
-    """The images that cues are looked for in. Raises `UserError` for an empty set."""
-    if not len(images):
-        raise UserError(f"The set {images.name!r} is empty.", "Add images to it.")
+    """The images that cues are looked for in. Raises `UserError` where there are too few."""
+    if len(images) < FEWEST:
+        raise UserError(
+            f"A cue is looked for in {FEWEST} images at least, and {images.name!r} has {len(images) or 'none'}.",
+            "Add images to it.",
+        )
     return Sample(images, imagesets.draw_evenly(np.zeros(len(images), np.int64), MOST))
 
 

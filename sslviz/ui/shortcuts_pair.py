@@ -121,7 +121,7 @@ def _curves(found: Sequence[Run], guard: Guard, key: str) -> None:
         return
     ceiling = _ceiling(guard)
     if ceiling is not None:
-        line = Level(0, ceiling, f"possible at best {ceiling:.1%}", "solid", "start", color="#d4483b")
+        line = Level(0, ceiling, f"possible at best {ceiling:.1%}", "solid", "start", True, "#d4483b")
         chart = replace(chart, levels=[*chart.levels, line])
     run_curves(chart, key=f"pair_{key}")
 
@@ -143,9 +143,10 @@ def _results(guard: Guard, repetition: Repetition) -> None:
         st.info(f"{sentence}  \n{pictures.literal(told['reason'], 300)}", icon=":material/visibility_off:")
     st.markdown("**The task's own question**, on images held out")
     rows = [
-        shortcuts_bars.Share(_name(row["at"]), row["value"], *row["interval"], guarded=row["at"] > 0)
+        shortcuts_bars.Share(_name(row["at"]), row["value"], low, high, row["at"] != pairs.WITHOUT)
         for row in told["rows"]
         if row["value"] is not None
+        for low, high in [row["interval"]]
     ]
     chance, ceiling = told["rows"][0]["chance"], _ceiling(guard)
     shortcuts_bars.draw(rows, guard.task, chance, ceiling, label="Right answers in the task itself")

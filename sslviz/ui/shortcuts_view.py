@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 TASKS = tuple(dict.fromkeys(guard.task for guard in GUARDS.values()))
 
+DRAWS = 16
+"""Examples that one which shows a mistake is looked for among."""
+
 
 def explore(images: ImageSet) -> None:
     """The page below its title."""
@@ -114,11 +117,17 @@ def _views(name: str, folder: str, fingerprint: str, row: int, seed: int, _image
     from sslviz.shortcuts import showing
 
     log.debug("showing %s on row %d of %s, %s", name, row, folder, fingerprint)
-    guard, found = GUARDS[name], []
-    for which in (OFF, *guard.measures):
-        task, bound = _bound(guard, which, 0.0, _images, row)
-        shown = showing.laid_out(task, bound, seed, read=guard.detector == "tone")
-        found.append((which, [one for one, _ in shown], [said for _, said in shown]))
+    guard = GUARDS[name]
+    bound = {which: _bound(guard, which, 0.0, _images, row) for which in (OFF, *guard.measures)}
+    # A mistake is made in every second example: the next one that shows it is looked for.
+    for at in range(DRAWS * seed, DRAWS * (seed + 1)):
+        found: Found = []
+        for which, (task, one) in bound.items():
+            shown = showing.laid_out(task, one, at, read=guard.detector == "tone")
+            found.append((which, [pixels for pixels, _ in shown], [said for _, said in shown]))
+        off, on = found[0][1][-1], found[1][1][-1]
+        if not guard.is_mistake or not np.array_equal(off, on):
+            break
     return found
 
 

@@ -166,7 +166,7 @@ def sample(images: ImageSet) -> ImageSet:
     """The images that cues are looked for in. Raises `UserError` where there are too few."""
     if len(images) < FEWEST:
         raise UserError(
-            f"A cue is looked for in {FEWEST} images at least, and {images.name!r} has {len(images) or 'none'}.",
+            f"A cue is looked for in {FEWEST} images at least; {images.name!r} has {len(images) or 'none'}.",
             "Add images to it.",
         )
     return Sample(images, imagesets.draw_evenly(np.zeros(len(images), np.int64), MOST))

@@ -305,3 +305,24 @@ def test_switches_from_text() -> None:
     for text, value in {"on": True, "Yes": True, "1": True, "off": False, "false": False, "0": False}.items():
         assert make_task("jigsaw", {"jitter": text}).jitter is value  # type: ignore[attr-defined]
     assert make_task("jigsaw", {"crop": 1}) == make_task("jigsaw", {"crop": "1.0"})
+
+
+def test_options_are_read_though_another_thread_is_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Python 3.11 raises where two threads build a tree at once."""
+    import ast
+
+    real, calls = ast.parse, []
+
+    def spoilt(source: str, *rest: Any, **more: Any) -> Any:
+        calls.append(source)
+        if len(calls) < 3:
+            raise SystemError("AST constructor recursion depth mismatch")
+        return real(source, *rest, **more)
+
+    expected = describe(TASKS["rotation"])
+    describe.cache_clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(ast, "parse", spoilt)
+        found = describe(TASKS["rotation"])
+    assert found == expected
+    assert len(calls) > 2

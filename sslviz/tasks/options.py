@@ -4,6 +4,7 @@ line are built, and against which values are checked."""
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import inspect
 import itertools
@@ -17,6 +18,8 @@ from sslviz.errors import UserError
 
 Value = bool | int | float | str
 T = TypeVar("T", bool, int, float, str)
+ATTEMPTS = 20
+"""At reading the source of a task, which another thread may spoil."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +123,18 @@ def _expected(one: Option) -> str:
     return f"It is {kind} from {one.low:g} to {one.high:g}."
 
 
+def _tree(task: type) -> ast.Module:
+    # Python 3.11 keeps one count of depth for all threads, and raises this where two build a tree at once;
+    # `inspect` builds one too.
+    for _ in range(ATTEMPTS):
+        with contextlib.suppress(SystemError):
+            return ast.parse(textwrap.dedent(inspect.getsource(task)))
+    return ast.parse(textwrap.dedent(inspect.getsource(task)))
+
+
 def _field_docstrings(task: type) -> dict[str, str]:
     """The string that stands under each field; Python itself keeps no such thing."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(task)))
+    tree = _tree(task)
     body = cast(ast.ClassDef, tree.body[0]).body
     docs = {}
     for statement, after in itertools.pairwise(body):

@@ -63,15 +63,15 @@ def _guard() -> Guard:
 
 def _strength() -> float:
     """Of the aberration, in per mille; it lives in the address."""
-    try:
-        asked = float(st.query_params.get("strength", USUAL_STRENGTH))
-    except ValueError:
-        asked = USUAL_STRENGTH
-    key = "shortcut_strength"
-    st.session_state[key] = min(STRENGTHS, key=lambda one: abs(one - asked))
+    key, seen = "shortcut_strength", "shortcut_strength_seen"
+    asked = st.query_params.get("strength", f"{USUAL_STRENGTH:g}")
+    # Taken over where it is new only: given its value again, a slider that is being moved would jump back.
+    if key not in st.session_state or st.session_state.get(seen) != asked:
+        st.session_state[key] = _nearest(asked)
+    st.session_state[seen] = asked
 
     def moved() -> None:
-        st.query_params["strength"] = f"{st.session_state[key]:g}"
+        st.query_params["strength"] = st.session_state[seen] = f"{st.session_state[key]:g}"
 
     with st.container(width=480):
         st.select_slider(
@@ -83,6 +83,15 @@ def _strength() -> float:
             help="By how many thousandths farther from the centre red and blue lie than green.",
         )
     return float(st.session_state[key])
+
+
+def _nearest(asked: str) -> float:
+    """The strength that can be chosen and is nearest to what an address asks for."""
+    try:
+        wanted = float(asked)
+    except ValueError:
+        return USUAL_STRENGTH
+    return min(STRENGTHS, key=lambda one: abs(one - wanted))
 
 
 def _pictures(guard: Guard, images: ImageSet, row: int, strength: float) -> None:

@@ -243,7 +243,7 @@ def test_views_lie_where_they_were_cut() -> None:
     bound = showing.square_of(task, square)
     (example,) = bound.examples(3)
     ((board, said),) = showing.laid_out(task, bound, 3, read=False)
-    assert said == example.sentence
+    assert said.endswith(example.sentence)
     x0, y0 = (min(box[axis] for box in example.boxes) * 128 for axis in (0, 1))
     shown = board[..., 3] == 255
     whole_ = square.transpose(1, 2, 0)[round(y0) :, round(x0) :][: board.shape[0], : board.shape[1]]

@@ -29,7 +29,13 @@ def laid_out(task: Task, bound: Bound, seed: int, *, read: bool) -> list[tuple[P
     examples = bound.examples(seed)
     if task.views == 1:
         return [(_pixels(task, one, 0, read), one.sentence) for one in examples]
-    return [(_board(task, examples[0], read), examples[0].sentence)]
+    said = examples[0].sentence
+    said = (
+        f"The second patch lies {said}"
+        if task.views == 2
+        else f"Each tile where it was cut; the network gets {said}"
+    )
+    return [(_board(task, examples[0], read), said)]
 
 
 def _pixels(task: Task, example: Example, view: int, read: bool) -> Pixels:

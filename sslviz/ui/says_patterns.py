@@ -9,7 +9,7 @@ import streamlit as st
 from sslviz.exam import SHOWN, Exam, patterns
 from sslviz.imagesets import ImageSet
 from sslviz.intervals import wilson
-from sslviz.ui import downstream_dense, pictures, says_figures, task_run
+from sslviz.ui import pictures, says_figures, task_run
 from sslviz.ui.answer_pictures import one
 from sslviz.ui.play_words import percent
 
@@ -35,7 +35,7 @@ def _figures(found: Exam) -> None:
         ("Chance", _chance(found.classes), f"1 in {found.classes:,}"),
         ("Asked", f"{len(found.answer):,}", f"questions on {number:,} {what}"),
     ]
-    downstream_dense.figures(cells)
+    pictures.figures(cells)
     st.caption(task_run.KNOWS[found.kind])
 
 

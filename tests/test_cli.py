@@ -33,6 +33,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr("sslviz.train.draws.HELDOUT", 16)
     monkeypatch.setattr("sslviz.train.planning.GLANCE", 16)
     monkeypatch.setattr("sslviz.classifiers.plans.FEWEST", 2)
+    monkeypatch.setattr("sslviz.classifiers.plans.EPOCHS", 1)
     yield
     end_all()
 
@@ -183,6 +184,7 @@ def test_only_nonsense_makes_no_set(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert said(capsys, "images", "list")["sets"] == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_cancels_and_resume_goes_on_as_if_it_had_not(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

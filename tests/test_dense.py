@@ -492,7 +492,11 @@ def test_jobs_leave_it_in_the_cache(kind: str, find: Any, monkeypatch: pytest.Mo
     assert find(run, images) is not None
 
 
-def test_evaluate_has_masks_and_boxes_where_the_set_has_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_has_masks_and_boxes_where_the_set_has_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sslviz.classifiers.plans.FEWEST", 2)
+    monkeypatch.setattr("sslviz.classifiers.plans.EPOCHS", 1)
     made, run = make_set(), make_run()
     make_set(name="bare", masked=lambda _: False, boxed=False)
     parts = {"pics": {"masks", "boxes"}, "bare": set()}

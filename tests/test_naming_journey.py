@@ -62,6 +62,7 @@ def said(page: Page, text: str) -> None:
     settled(page)
 
 
+@pytest.mark.slow
 def test_a_few_are_named_and_the_rest_is_proposed(
     browser: Browser, server: Server, known: tuple[Run, ImageSet], tmp_path: Path
 ) -> None:

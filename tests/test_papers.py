@@ -165,6 +165,7 @@ def test_the_published_figures_are_those_of_the_sources() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_command_repeats_goes_on_and_is_listed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

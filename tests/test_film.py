@@ -78,6 +78,7 @@ def test_frames_are_aligned_and_those_of_the_states_that_were_kept(run: Run, ima
     assert len({said for _, _, said in told} - {""}) == len(KEPT)
 
 
+@pytest.mark.slow
 def test_its_ends_are_the_map_and_the_map_of_the_untrained_network(run: Run, images: ImageSet) -> None:
     """By their neighbours, whether the map was computed before or not; and where it was, the last is the map
     itself. UMAP makes another map of features that differ in their last digits."""

@@ -178,6 +178,7 @@ def test_panes_and_film(browser: Browser, server: Server, known: tuple[Run, Imag
     page.close()
 
 
+@pytest.mark.slow
 def test_a_picture_is_brought_along(
     browser: Browser, server: Server, known: tuple[Run, ImageSet], tmp_path: Path
 ) -> None:

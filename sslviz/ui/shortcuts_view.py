@@ -47,8 +47,8 @@ def explore(images: ImageSet) -> None:
     st.subheader("Two short runs", anchor=False)
     with frame.guard():
         shortcuts_pair.show(guard, images, strength)
-    with st.expander("What was measured, and how", icon=":material/science:"):
-        st.markdown(prose.read("shortcuts").partition("<!--")[0])
+    with st.expander("How it is measured", icon=":material/science:"):
+        st.markdown(prose.read("shortcuts"))
 
 
 def _guard() -> Guard:

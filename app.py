@@ -11,7 +11,10 @@ tasks = [
 ]
 page = st.navigation(
     {
-        "": [st.Page("pages/start.py", title="Start", icon=":material/home:", default=True)],
+        "": [
+            st.Page("pages/start.py", title="Start", icon=":material/home:", default=True),
+            st.Page("pages/tour.py", title="Tour and glossary", icon=":material/school:"),
+        ],
         "Your images": [st.Page("pages/images.py", title="Images", icon=":material/photo_library:")],
         "The four tasks": [
             *tasks,
@@ -27,7 +30,7 @@ page = st.navigation(
     },
     expanded=True,
 )
-frame.draw()
+frame.draw(page.url_path or "start")
 with frame.guard():
     page.run()
 frame.serve()

@@ -10,6 +10,7 @@ import streamlit as st
 from sslviz import embeddings, imagesets, jobs
 from sslviz.embeddings import Source
 from sslviz.imagesets import ImageSet
+from sslviz.jobs import Job
 from sslviz.runs import Run
 from sslviz.ui import frame, waiting, work
 
@@ -36,6 +37,17 @@ def ready(run: Run, images: ImageSet, then: str = "The map appears") -> bool:
     return False
 
 
+def begin(run: Run, images: ImageSet, *, again: bool = False) -> Job:
+    """Have everything computed that a first look at a run needs, and draw nothing; `again`: also where it
+    was computed before."""
+    return jobs.start("embed", _arguments([(run, "run", None)], images, "umap", 2), again=again)
+
+
+def known(run: Run, images: ImageSet) -> Job | None:
+    """That job, where it was begun."""
+    return jobs.known("embed", _arguments([(run, "run", None)], images, "umap", 2))
+
+
 def wait(wanted: Sequence[Run], images: ImageSet) -> None:
     """Follow the computation of all sources of these runs, which is started where it is not under way."""
     _follow([(run, "run", None) for run in wanted], images, "umap", 2, "Computing")
@@ -47,8 +59,7 @@ def follow_layout(wants: Sequence[Want], images: ImageSet, projection: str, dims
         st.caption(f"With fewer than ten images {projection.upper()} shows what PCA shows.")
         return
     first = wants[0][0]
-    whole = jobs.start("embed", _arguments([(first, "run", None)], images, "umap", 2))
-    if whole.status().state not in work.OVER:
+    if begin(first, images).status().state not in work.OVER:
         # The first computation ends with UMAP of the block that is shown first.
         wants, projection, dims = [(first, "run", None)], "umap", 2
     _follow(wants, images, projection, dims, LAYOUTS[projection])

@@ -18,7 +18,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from sslviz import imagesets, jobs, runs, settings
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
-from sslviz.ui import looks, pictures, work
+from sslviz.ui import looks, pictures, tour, work
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +47,15 @@ def require() -> None:
         st.stop()
 
 
-def draw() -> None:
-    """Everything around the page; called once a run, before it."""
+def draw(page: str) -> None:
+    """Everything around the page called `page`; called once a run, before it."""
     st.html(Path(__file__).with_name("style.css"))
     st.logo(str(looks.ICON), size="large")
     with st.sidebar:
         for part in (_choose_set, work.show, _training):
             with guard():
                 part()
+    tour.show(page)
 
 
 def serve() -> None:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from sslviz import figures
 from sslviz.papers import Paper
-from sslviz.ui import looks
+from sslviz.ui import looks, pictures
 
 HEIGHT = 300
 PUBLISHED = figures.PALETTE[6]
@@ -46,6 +46,19 @@ def published(paper: Paper, rows: Rows) -> go.Figure | None:
             )
         )
     return chart
+
+
+def sources(paper: Paper) -> str:
+    """Where the published figures are from, and how certain each is, as Markdown."""
+    by: dict[str, list[str]] = {}
+    for figure in paper.published.values():
+        value = "" if figure.at is None else f"{figure.at:,.0f}"
+        by.setdefault(f"{figure.certainty}: {figure.source}", []).append(value)
+    said = [
+        f"{source[0].upper()}{source[1:]}." if len(by) == 1 else f"For {', '.join(at)}, {source}."
+        for source, at in by.items()
+    ]
+    return pictures.literal(f"{paper.measured.capitalize()}, {paper.data}. {' '.join(said)}", 600)
 
 
 def measured(paper: Paper, rows: Rows) -> go.Figure:

@@ -79,7 +79,7 @@ def show_charts(paper: Paper, told: Mapping[str, Any] | None) -> None:
             st.markdown("The paper gives no figure for this; it says why there is a gap.")
         else:
             st.plotly_chart(chart, theme="streamlit", config=PLAIN, key="published")
-            st.caption(_sources(paper))
+            st.caption(papers_figures.sources(paper))
     with right:
         st.markdown(
             "**Measured here, scaled down**" if told is None or _scaled(told) else "**Measured here**"
@@ -92,19 +92,6 @@ def show_charts(paper: Paper, told: Mapping[str, Any] | None) -> None:
             st.caption(_measured_words(told))
     if told is not None:
         details(told)
-
-
-def _sources(paper: Paper) -> str:
-    """Where the published figures are from, and how certain each is."""
-    by: dict[str, list[str]] = {}
-    for figure in paper.published.values():
-        value = "" if figure.at is None else f"{figure.at:,.0f}"
-        by.setdefault(f"{figure.certainty}: {figure.source}", []).append(value)
-    said = [
-        f"{source[0].upper()}{source[1:]}." if len(by) == 1 else f"For {', '.join(at)}, {source}."
-        for source, at in by.items()
-    ]
-    return pictures.literal(f"{paper.measured.capitalize()}, {paper.data}. {' '.join(said)}", 600)
 
 
 def _measured_words(told: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What the start page shows: the four tasks in pictures, and three steps.
+"""What the start page shows: the four tasks in pictures, and what it has made after the first paint.
 
 It must be painted at once, so it imports nothing heavy: the pictures come with the package until a job has
 made others from the current images.
@@ -14,7 +14,9 @@ import streamlit as st
 
 from sslviz import imagesets, jobs
 from sslviz.errors import UserError
-from sslviz.ui import frame, looks, pictures, work
+from sslviz.imagesets import ImageSet
+from sslviz.runs import Run
+from sslviz.ui import embedding_work, frame, looks, pictures, start_pipeline, work
 
 PATIENCE_SECONDS = 2.0
 """After the first paint, before anything is started that would slow it down."""
@@ -22,7 +24,7 @@ PATIENCE_SECONDS = 2.0
 
 def tasks() -> None:
     """A card for each task: its picture, its question, the way to its page."""
-    folder, own = _folder()
+    folder, own = posters(), bool(_made())
     cells = st.grid(2, min_column_width=330, gap="medium")
     for name, look in looks.TASKS.items():
         with cells.cell():
@@ -31,7 +33,7 @@ def tasks() -> None:
             )
             _card(name, look, picture)
             st.page_link(f"pages/{name}.py", label=f"Try {look.title.lower()}", icon=look.icon)
-    made = f"Made from {pictures.literal(own)}" if own is not None else "Made from the built-in scenes"
+    made = f"Made from {pictures.literal(frame.current() or '')}" if own else "Made from the built-in scenes"
     st.caption(f"{made}, by the code that training runs.")
 
 
@@ -47,16 +49,19 @@ def _card(name: str, look: looks.Look, picture: Path | None) -> None:
     )
 
 
-def _folder() -> tuple[Path, str | None]:
-    """Where the pictures of the current set are, and its name where they are there."""
+def posters() -> Path:
+    """Where pictures of the tasks are, `<task>.webp`: those of the current set, or those that came along."""
+    return _made() or looks.PICTURES
+
+
+def _made() -> Path | None:
+    """Where those of the current set are, once they are made."""
     name = frame.current()
-    if name is not None:
-        job = st.session_state.get("posters", {}).get(_key(name))
-        if job is not None:
-            status = work.status_of(job)
-            if status is not None and status.state == "done":
-                return jobs.find(job).folder / "result", name
-    return looks.PICTURES, None
+    job = st.session_state.get("posters", {}).get(_key(name)) if name is not None else None
+    if job is None:
+        return None
+    status = work.status_of(job)
+    return jobs.find(job).folder / "result" if status is not None and status.state == "done" else None
 
 
 def _key(name: str) -> str:
@@ -66,27 +71,14 @@ def _key(name: str) -> str:
         return ""
 
 
-def steps() -> None:
-    """Where to go from here."""
-    first, second, third = st.columns(3, gap="medium")
-    with first:
-        st.markdown(
-            "**1 · Your images**  \nA folder of photographs is enough; the built-in scenes do as well."
-        )
-        st.page_link("pages/images.py", label="Add images", icon=":material/photo_library:")
-    with second:
-        st.markdown(
-            "**2 · Train for a minute**  \nChoose one of the four questions and watch the network learn."
-        )
-        st.page_link("pages/train.py", label="Train", icon=":material/model_training:")
-    with third:
-        st.markdown("**3 · Look**  \nSee which images the network takes to be alike, and which it confuses.")
-        st.page_link("pages/embeddings.py", label="Open the map", icon=":material/scatter_plot:")
-
-
 def prepare() -> None:
-    """After the first paint: have the built-in scenes drawn, and the pictures made of the current images."""
-    wanted = "scenes" not in st.session_state.get("image_names", []) or _unmade() is not None
+    """After the first paint: have the built-in scenes drawn, the pictures made of the current images, and the
+    features computed that the whole way ends with."""
+    wanted = (
+        "scenes" not in st.session_state.get("image_names", [])
+        or _unmade() is not None
+        or _unlooked() is not None
+    )
     st.fragment(_prepare, run_every=PATIENCE_SECONDS if wanted else None)()
 
 
@@ -106,15 +98,37 @@ def _prepare() -> None:
         name = frame.current()
         if name is None:
             st.rerun()
-        fingerprint = _unmade()
-        if fingerprint is None:
-            return
-        job = jobs.start(
-            "posters", {"workspace": str(frame.workspace()), "set": name, "fingerprint": fingerprint}
-        )
-        if job.status().state in work.OVER:
-            st.session_state.setdefault("posters", {})[fingerprint] = job.id
+        fingerprint, unlooked = _unmade(), _unlooked()
+        if fingerprint is not None:
+            arguments = {"workspace": str(frame.workspace()), "set": name, "fingerprint": fingerprint}
+            job = jobs.start("posters", arguments)
+            if job.status().state in work.OVER:
+                st.session_state.setdefault("posters", {})[fingerprint] = job.id
+                st.rerun()
+        elif unlooked is not None:
+            st.session_state["looking"] = True
+            _look(*unlooked)
+        elif st.session_state.pop("looking", False):
             st.rerun()
+
+
+def _look(run: Run, images: ImageSet) -> None:
+    """Have features computed that are not known, or leave it at that where it failed."""
+    job = embedding_work.begin(run, images)
+    state = job.status().state
+    if state in ("failed", "cancelled"):
+        st.session_state.setdefault("not_looked_at", set()).add(job.id)
+    elif state == "done" and start_pipeline.unknown() is not None:  # what it made was cleared away
+        embedding_work.begin(run, images, again=True)
+
+
+def _unlooked() -> tuple[Run, ImageSet] | None:
+    """The network and the images that are still to be looked at; one that failed is not tried again."""
+    unknown = start_pipeline.unknown()
+    if unknown is None:
+        return None
+    job = embedding_work.known(*unknown)
+    return None if job is not None and job.id in st.session_state.get("not_looked_at", ()) else unknown
 
 
 def _unmade() -> str | None:

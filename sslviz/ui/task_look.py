@@ -11,7 +11,7 @@ import streamlit as st
 
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
-from sslviz.ui import ceiling, frame, options, prose, task_figures
+from sslviz.ui import ceiling, frame, options, task_figures, task_text
 
 if TYPE_CHECKING:
     from sslviz.preview import Bound, Example
@@ -33,11 +33,9 @@ def show(name: str, images: ImageSet, row: int) -> None:
     else:
         task_figures.draw(name, examples, images, changed)
         _again(name)
-    text = prose.read(f"tasks/{name}")
-    if text:
-        with st.container(width=720):
-            st.markdown(text)
+    task_text.asks(name)
     _options(name, found)
+    task_text.known(name, images, row, found)
 
 
 def _again(name: str) -> None:

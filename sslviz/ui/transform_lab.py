@@ -5,28 +5,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import streamlit as st
 
 from sslviz.errors import UserError
-from sslviz.images import encode_jpeg, square
 from sslviz.imagesets import ImageSet
-from sslviz.ui import frame, inside_pictures, options, pictures, task_look, transform_settings
+from sslviz.ui import (
+    frame,
+    inside_pictures,
+    options,
+    pictures,
+    seed_pictures,
+    task_look,
+    transform_settings,
+)
 from sslviz.ui.transform_settings import TRANSFORMS
 
 if TYPE_CHECKING:
     from sslviz.preview import Bound
-    from sslviz.tasks.exemplar import ExemplarProblem
 
 COUNTS = (50, 100, 250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000)
 """Seeds to choose from; the paper's range."""
 COPIES = (1, 8, 16, 24, 48, 100)
 STRIP = 4
 """Steps to either side of the unchanged copy in a strip."""
-DRAWN = 384
-"""Side in pixels of the image with its seeds."""
-FULL = 0.995
-"""The strongest hundredth or so of the gradients is drawn in full."""
 
 
 @st.fragment
@@ -77,7 +78,7 @@ def _seeds(bound: Bound, images: ImageSet, usual: int, key: str, stamp: str) -> 
     here = len(bound.rows)
     at = min(int(st.session_state.get("lab_seed_at", 0)), here - 1)
     photo, energy, said = st.columns([1, 1, 1.1], gap="medium")
-    where, map_ = _drawn(bound, images, at, stamp)
+    where, map_ = seed_pictures.drawn(bound, images, at, stamp)
     with photo:
         st.markdown("**The seeds on the image**")
         pictures.show(where, "exemplar")
@@ -114,42 +115,6 @@ def _sentence(count: int, total: int, here: int) -> str:
         f"{found} With more seeds more of them look alike, and are then answers that cannot be told apart: "
         "in the paper, on STL-10, about 8,000 were best (Dosovitskiy et al., TPAMI 2015)."
     )
-
-
-@st.cache_data(show_spinner=False, max_entries=64)
-def _drawn(_bound: Bound, _images: ImageSet, at: int, stamp: str) -> tuple[str, str]:  # noqa: ARG001
-    """The photograph with the seeds on it, and the gradients of its square, as HTML."""
-    import torch
-
-    from sslviz.tasks.seeds import gradient_energy
-
-    problem = _problem(_bound)
-    full = problem.images.shape[-1]
-    boxes = []
-    for row in _bound.rows:
-        top, left, side = (
-            int(each[row]) for each in (problem.seeds.top, problem.seeds.left, problem.seeds.side)
-        )
-        boxes.append((left / full, top / full, (left + side) / full, (top + side) / full))
-    marks = [str(place + 1) if len(boxes) > 1 else "" for place in range(len(boxes))]
-    drawn = pictures.uri(encode_jpeg(square(_images.pixels(_bound.row), DRAWN), 90))
-    photo = pictures.source(drawn, (1, 1), boxes, False, marks, "The image with its seeds", at)
-    pixels = torch.from_numpy(_bound.square.transpose(2, 0, 1).copy())
-    slope = gradient_energy(pixels[None])[0].sqrt().double().numpy()  # the energy itself would hide the weak
-    level = (slope / max(float(np.quantile(slope, FULL)), 1.0)).clip(0, 1)
-    grey = _bound.square[:-1, :-1].astype(np.float64) @ (0.299, 0.587, 0.114)
-    fine = pictures.enlarged(level, 4), pictures.enlarged(grey, 4)
-    heat = pictures.source(
-        inside_pictures.heated(*fine), (1, 1), boxes, False, marks, "Where the image has strong gradients", at
-    )
-    return photo, heat
-
-
-def _problem(bound: Bound) -> ExemplarProblem:
-    from sslviz.tasks.exemplar import ExemplarProblem
-
-    assert isinstance(bound.problem, ExemplarProblem)
-    return bound.problem
 
 
 def _alone(bound: Bound, row: int) -> None:
@@ -201,7 +166,7 @@ def _copy(bound: Bound, row: int, names: list[str]) -> None:
     (seed,), (copy,) = bound.changed(row, transform_settings.changes([])), bound.changed(row, changes)
     drawn = pictures.views([seed.views[0], copy.views[0]], ["The seed", "The copy"], 150)
     pictures.show(drawn, "exemplar")
-    if not bool(_problem(bound).inside(torch.tensor([row]), changes)):
+    if not bool(seed_pictures.problem_of(bound).inside(torch.tensor([row]), changes)):
         st.caption(
             "Cut like this, the copy would reach beyond the image. It was moved inside, and shrunk where it "
             "had to be: padding would betray what was done. In training such a copy is drawn again."

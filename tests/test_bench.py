@@ -14,8 +14,17 @@ from PIL import Image
 from small_runs import make_set
 
 from sslviz import neighbors, settings
-from sslviz.bench import browsing, customary, intake, looking, probing, training
-from sslviz.cli.bench import _copied, told
+from sslviz.bench import (
+    browsing,
+    chromium,
+    customary,
+    intake,
+    looking,
+    probing,
+    repainting,
+    training,
+)
+from sslviz.cli.bench import TIMED, _copied, told
 from sslviz.plan import Plan
 from sslviz.tasks import TASKS, make_task
 from sslviz.train import Training
@@ -205,13 +214,17 @@ def test_the_copy_that_is_measured_on_is_the_set(tmp_path: Path) -> None:
     assert copy.jpeg(3) == images.jpeg(3)
 
 
-def test_a_page_is_drawn_again() -> None:
-    from sslviz.cli.machine import app_script
-    from sslviz.ui import repaint
-
-    found = repaint.measure(make_set(count=5, side=64), app_script())
-    assert found["bound"] < found["seconds"] < 30
-    json.dumps(found)
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.usefixtures("chromium")
+def test_pages_are_drawn_again_in_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chromium, "quiet", lambda: None)
+    found = repainting.measure(make_set(count=12, side=96))
+    assert set(found) == set(repainting.CHANGES) <= set(TIMED)
+    for name, one in found.items():
+        assert 0 < one["seconds"] <= one["most"] < 30
+        assert one["bound"] == repainting.PROMISED
+        assert name in told(found)
 
 
 @pytest.mark.slow
@@ -220,7 +233,7 @@ def test_a_page_is_drawn_again() -> None:
 def test_the_page_is_timed_in_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(browsing, "IMAGES", 50)
     monkeypatch.setattr(browsing, "LASSOED", 60)
-    monkeypatch.setattr(browsing, "_quiet", lambda: None)
+    monkeypatch.setattr(chromium, "quiet", lambda: None)
     found = browsing.measure(settings.workspace())
     assert set(found) == set(browsing.PROMISED)
     for name, one in found.items():
@@ -230,5 +243,6 @@ def test_the_page_is_timed_in_a_browser(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_without_a_browser_there_is_nothing_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(browsing.shutil, "which", lambda name: None)
+    monkeypatch.setattr(chromium.shutil, "which", lambda name: None)
     assert browsing.measure(settings.workspace()) == {}
+    assert repainting.measure(make_set(count=2)) == {}

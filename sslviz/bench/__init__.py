@@ -17,7 +17,6 @@ Report = Callable[[int, int, str], None]
 def measure(
     images: ImageSet,
     workspace: Path,
-    script: Path,
     *,
     device: str = "cpu",
     seconds: float = 10.0,
@@ -25,10 +24,9 @@ def measure(
     report: Report = lambda *_: None,
 ) -> dict[str, Any]:
     """By name the figures of each of `parts`; `seconds` go to each of the four ways of training each task.
-    `workspace` holds `images`, and for a while what is made for measuring; `script` is app.py."""
+    `workspace` holds `images`, and for a while what is made for measuring."""
     # Not above: the bare pool's processes import this package, and must not wait for torch.
     from sslviz.bench import intake, looking, training
-    from sslviz.ui import repaint
 
     calibration: dict[str, Any] = {}
     found: dict[str, Any] = {"images": len(images), "device": device}
@@ -48,6 +46,8 @@ def measure(
 
             found |= browsing.measure(workspace)
         else:
-            found["repaint"] = repaint.measure(images, script)
+            from sslviz.bench import repainting
+
+            found |= repainting.measure(images)
     report(len(parts), len(parts), "")
     return found

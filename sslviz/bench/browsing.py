@@ -1,20 +1,13 @@
 """The embeddings page in a browser: how soon the map is there, and how soon it answers.
 
-The pictures and their features are made up, so that what is timed is the page; playwright, which developers
-have, drives a Chromium that is installed. Whoever has neither is told so.
+The pictures and their features are made up, so that what is timed is the page.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors.torch import save
 
-from sslviz import imagesets, jobs, model, runs, sprites
+from sslviz import imagesets, model, runs, sprites
+from sslviz.bench import chromium
 from sslviz.bench.looking import cloud
 from sslviz.embeddings import SOURCES, computing, find, stored
 from sslviz.embeddings.computing import Looked
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet, NewImage
-from sslviz.runs import Run, is_held
+from sslviz.runs import Run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -37,9 +31,6 @@ if TYPE_CHECKING:
 IMAGES, LASSOED = 5_000, 10_000
 PROMISED = {"map_cold": 4.0, "map": 1.5, "map_hover": 0.02, "map_lasso": 1.5, "map_blocked": 0.2}
 """Seconds."""
-MILLISECONDS = 120_000.0
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 
 
 def measure(workspace: Path) -> dict[str, dict[str, Any]]:
@@ -49,21 +40,15 @@ def measure(workspace: Path) -> dict[str, dict[str, Any]]:
 
     Empty without a browser to measure in.
     """
-    browser = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
-    if browser is None or importlib.util.find_spec("playwright") is None:
+    if not chromium.is_there():
         return {}
     run = _run(workspace)
     for count, name in ((IMAGES, "few"), (LASSOED, "many")):
         _embedded(run, _pictures(workspace, name, count))
-    from playwright.sync_api import sync_playwright
-
-    with _server() as url, sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=browser, args=list(FLAGS))
-        page = opened.new_page(viewport={"width": 1280, "height": 1000})
+    with chromium.server() as url, chromium.opened() as page:
         page.add_init_script(WATCH)
         with _knocking(url) as waits:
             taken = _look(page, f"{url}/embeddings?run={run.id}", waits)
-        opened.close()
     return {
         name: {"seconds": seconds, "bound": PROMISED[name], "bound_is": "what is promised"}
         for name, seconds in taken.items()
@@ -74,7 +59,7 @@ def _look(page: Page, url: str, waits: list[float]) -> dict[str, float]:
     taken = {}
     page.goto(f"{url}&images=few")  # whoever opens the server first waits for its imports
     _drawn(page)
-    _quiet()
+    chromium.quiet()
     page.goto("about:blank")
     waits.clear()
     page.goto(f"{url}&images=few")
@@ -82,7 +67,7 @@ def _look(page: Page, url: str, waits: list[float]) -> dict[str, float]:
     taken["map_cold"] = _painted(page)
     _settled(page)
     page.get_by_role("link", name="Start", exact=True).first.click()
-    page.locator(".em").first.wait_for(state="detached", timeout=MILLISECONDS)
+    page.locator(".em").first.wait_for(state="detached", timeout=chromium.MILLISECONDS)
     _settled(page)
     page.get_by_role("link", name="Embeddings", exact=True).first.click()
     _drawn(page)
@@ -94,13 +79,6 @@ def _look(page: Page, url: str, waits: list[float]) -> dict[str, float]:
     _settled(page)
     taken["map_lasso"] = _lassoed(page)
     return taken | {"map_blocked": max(waits)}
-
-
-def _quiet(seconds: float = 90.0) -> None:
-    """Wait until the processes that the app starts beside itself are ready, and compile no more."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and not (is_held(jobs.warm_lock()) and is_held(jobs.ready_lock())):
-        time.sleep(0.2)
 
 
 WATCH = """
@@ -120,13 +98,13 @@ browser has nothing else to do."""
 
 def _painted(page: Page) -> float:
     """Seconds until the points were there to be seen."""
-    page.wait_for_function("globalThis.painted > 0", timeout=MILLISECONDS)
+    page.wait_for_function("globalThis.painted > 0", timeout=chromium.MILLISECONDS)
     return float(page.evaluate("painted")) / 1000
 
 
 def _drawn(page: Page) -> None:
     """They answer as well."""
-    page.wait_for_selector('.em[data-state="ready"]', timeout=MILLISECONDS)
+    page.wait_for_selector('.em[data-state="ready"]', timeout=chromium.MILLISECONDS)
 
 
 def _settled(page: Page) -> None:
@@ -139,9 +117,11 @@ def _settled(page: Page) -> None:
             return !plot || sets.some((set) => set.sheets.filter(Boolean).length >= wanted);
         }""",
         arg=sprites.EACH,
-        timeout=MILLISECONDS,
+        timeout=chromium.MILLISECONDS,
     )
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=MILLISECONDS)
+    page.wait_for_selector(
+        '[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=chromium.MILLISECONDS
+    )
     page.wait_for_timeout(500)
 
 
@@ -190,7 +170,7 @@ def _lassoed(page: Page) -> float:
     page.mouse.move(box["x"] + box["width"] - 8, box["y"] + box["height"] - 8, steps=6)
     began = time.perf_counter()
     page.mouse.up()
-    page.locator(".st-key-map_gallery .er button").first.wait_for(timeout=MILLISECONDS)
+    page.locator(".st-key-map_gallery .er button").first.wait_for(timeout=chromium.MILLISECONDS)
     return time.perf_counter() - began
 
 
@@ -235,37 +215,6 @@ def _embedded(run: Run, images: ImageSet) -> None:
 
 
 @contextmanager
-def _server() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sslviz", "app", "--port", str(port), "--no-browser"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        until = time.monotonic() + 60
-        while not _answers(url):
-            if time.monotonic() > until or process.poll() is not None:
-                raise UserError("The app that was to be timed did not start.", "Try `sslviz app`.")
-            time.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/_stcore/health", timeout=10):
-            return True
-    except OSError:
-        return False
-
-
-@contextmanager
 def _knocking(url: str) -> Iterator[list[float]]:
     """Somebody else who asks the server for something small again and again: how long each answer took."""
     waits: list[float] = []
@@ -274,7 +223,7 @@ def _knocking(url: str) -> Iterator[list[float]]:
     def knock() -> None:
         while not over.wait(0.02):
             began = time.perf_counter()
-            if _answers(url):
+            if chromium.answers(url):
                 waits.append(time.perf_counter() - began)
 
     thread = threading.Thread(target=knock, daemon=True)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 TIMED = (
     "first_metric", "knn", "knn_many", "pca", "umap", "umap_many", "tsne", "trustworthiness", "linear", "few",
-    "repaint", "map_cold", "map", "map_hover", "map_lasso", "map_blocked",
+    "repaint_rotation", "repaint_exemplar", "repaint_jigsaw", "repaint_location", "repaint_image",
+    "repaint_permutations", "repaint_transform", "repaint_aberration",
+    "map_cold", "map", "map_hover", "map_lasso", "map_blocked",
 )  # fmt: skip
 """What has seconds beside a bound, in the order in which it is told."""
 
@@ -39,7 +41,6 @@ def bench(
     """Measure training, reading pictures, neighbours, maps, probes and pages, each beside its bound."""
     from sslviz import bench as measuring
     from sslviz import ingest, settings
-    from sslviz.cli.machine import app_script
     from sslviz.worker.waiting import resolve_device
 
     parts = tuple(part.strip() for part in only.split(",") if part.strip())
@@ -56,7 +57,6 @@ def bench(
             found = measuring.measure(
                 _copied(given, settings.workspace()),
                 settings.workspace(),
-                app_script(),
                 device=place,
                 seconds=seconds,
                 parts=parts,

@@ -294,7 +294,7 @@ def test_adding_is_a_success_where_the_set_has_an_image_at_the_end(
     make_set("sp", count=0)
     assert said(capsys, "images", "add", " sp ", broken, code=2)["set"] == "sp"
     assert cli.run(["images", "add", "sp", str(empty)]) == 2
-    assert "There were no files in it." in capsys.readouterr().err
+    assert "empty.zip: is a zip without a picture in it" in capsys.readouterr().out
     for _ in range(2):  # new, and then there already
         assert said(capsys, "images", "add", " sp ", good)["set"] == "sp"
         assert said(capsys, "images", "add", " new ", good)["set"] == "new"

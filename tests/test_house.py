@@ -15,7 +15,7 @@ LIBRARY = sorted((ROOT / "sslviz").rglob("*.py"))
 APP = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
 
 ORDER = (
-    ("errors",),
+    ("errors", "visible"),
     ("settings", "files", "allocating", "threads"),
     ("images", "archives", "tasks", "figures", "tables", "kept", "intervals"),
     ("imagesets", "runs", "model", "plan", "recipes", "options"),

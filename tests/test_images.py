@@ -3,56 +3,22 @@
 from __future__ import annotations
 
 import io
-import struct
-import warnings
-import zlib
 
 import numpy as np
-import pillow_heif
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
+from bad_files import file_of, scene
 from PIL import Image
 
 from sslviz import images, settings
 from sslviz.errors import UserError
-from sslviz.images.formats import UNREADABLE
 
-pillow_heif.register_heif_opener(thumbnails=False)
-
-Pixels = NDArray[np.uint8]
 LIMITS = settings.Settings()
-
-
-def scene(height: int = 48, width: int = 64) -> Pixels:
-    """Smooth, asymmetric and colourful, so that lossy formats keep it and no turn leaves it alike."""
-    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
-    return np.stack([255 * x, 255 * y, 255 * (1 - x) * y], axis=2).astype(np.uint8)
-
-
-def file_of(picture: Image.Image | Pixels, kind: str, **options: object) -> bytes:
-    out = io.BytesIO()
-    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    picture.save(out, kind, **options)
-    return out.getvalue()
 
 
 def reason(data: bytes) -> str:
     with pytest.raises(UserError) as caught:
         images.decode(data, LIMITS)
     return caught.value.message
-
-
-def chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-
-def png(width: int, height: int, depth: int = 8, colour: int = 2, *more: bytes, body: bytes = b"\0") -> bytes:
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    body = chunk(b"IDAT", zlib.compress(body))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(more) + body + chunk(b"IEND", b"")
 
 
 LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}, "BMP": {}}
@@ -202,56 +168,6 @@ def test_neither_metadata_nor_tails_survive() -> None:
         assert not Image.open(io.BytesIO(stored.jpeg)).info.keys() & {"exif", "icc_profile", "comment"}
 
 
-REFUSED = {
-    "empty": (b"", "is empty"),
-    "one byte": (b"\0", UNREADABLE),
-    "text": (b"hello " * 100, UNREADABLE),
-    "html": (b"<html><svg-not-really></html>", UNREADABLE),
-    "svg": (b'<?xml version="1.0"?><svg xmlns="x"/>', "SVG is a drawing, not pixels; export it as PNG"),
-    "pdf": (b"%PDF-1.7 ...", "is a PDF; export the page as PNG"),
-    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0", "is a PostScript drawing; export it as PNG"),
-    "photoshop": (b"8BPS\0\1", "is a Photoshop file; export it as PNG"),
-    "film": (b"\0\0\0\x18ftypisom\0\0\2\0isommp41", "is a film; take single frames from it"),
-    "canon raw": (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "is a camera raw file; export it as JPEG"),
-    "jpeg xl": (b"\xff\x0a\0\0", "is a JPEG XL; export it as JPEG"),
-    "tar.gz": (b"\x1f\x8b\x08\0", "is an archive inside; pack the images as one .zip and add that"),
-    "ppm": (b"P6 40 40 255\n" + bytes(4800), UNREADABLE),
-    "half a jpeg": (file_of(scene(), "JPEG")[:900], "is cut short; download or copy it again"),
-    "a jpeg's head": (file_of(scene(), "JPEG")[:30], "is cut short; download or copy it again"),
-    "half a png": (file_of(scene(200, 200), "PNG")[:300], "is cut short; download or copy it again"),
-    "png, nothing in it": (png(0, 0), "is damaged"),
-    "png, one pixel": (png(1, 1), "is 1 × 1 pixels; at least 32 × 32 is needed"),
-    "31 pixels": (file_of(scene(31, 31), "PNG"), "is 31 × 31 pixels; at least 32 × 32 is needed"),
-    "a line": (file_of(scene(1, 10_000), "PNG"), "is 10,000 × 1 pixels: too long and thin (at most 10 to 1)"),
-    "a post": (file_of(scene(900, 40), "PNG"), "is 40 × 900 pixels: too long and thin (at most 10 to 1)"),
-    "bomb, 74 bytes": (png(50_000, 50_000), "has 2,500 million pixels; the limit is 128 million"),
-    "bomb, one bit": (png(9_000, 9_000, 1, 0), "is 9,000 × 9,000 pixels; the limit is 32 million"),
-    "bomb, a side": (png(2**31 - 1, 1), "has 2,147 million pixels; the limit is 128 million"),
-    "bomb, 144 million": (png(12_000, 12_000), "has 144 million pixels; the limit is 128 million"),
-    "wide": (png(20_001, 1_500), "is 20,001 × 1,500 pixels; the limit is 20,000 a side"),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_is_refused_and_why(case: str) -> None:
-    data, sentence = REFUSED[case]
-    assert reason(data) == sentence
-
-
-def test_a_text_bomb_in_a_png_is_refused() -> None:
-    bomb = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(20_000_000)))
-    assert reason(png(40, 40, 8, 2, bomb, body=bytes(121 * 40))) == "is damaged"
-
-
-def test_a_camera_raw_file_is_not_taken_for_its_preview() -> None:
-    from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
-    tags = ImageFileDirectory_v2()
-    tags[50706] = b"\1\4\0\0"
-    tags.tagtype[50706] = 1
-    assert reason(file_of(scene(), "TIFF", tiffinfo=tags)) == "is a camera raw file; export it as JPEG"
-
-
 def test_sizes_at_the_limit_are_taken() -> None:
     for height, width in ((32, 32), (33, 47), (32, 320)):
         assert images.decode(file_of(scene(height, width), "PNG"), LIMITS).shape == (height, width, 3)
@@ -282,57 +198,3 @@ def test_what_is_stored_can_be_read_back() -> None:
     assert images.reencode(scene(600, 900), 512, 96).width == 512
     with pytest.raises(UserError, match="damaged"):
         images.decode_jpeg(stored.jpeg[:100])
-
-
-SEEDS = [
-    file_of(scene(), "JPEG"),
-    file_of(scene(), "JPEG", progressive=True),
-    file_of(Image.fromarray(scene()).convert("CMYK"), "JPEG"),
-    file_of(scene(), "PNG"),
-    file_of(Image.fromarray(scene()).convert("P"), "PNG", transparency=3),
-    file_of(Image.fromarray(np.zeros((40, 40), np.uint16)), "PNG"),
-    file_of(scene(), "GIF"),
-    file_of(scene(), "BMP"),
-    file_of(scene(), "TIFF"),
-    file_of(scene(), "TIFF", compression="tiff_lzw"),
-    file_of(scene(), "WEBP"),
-    file_of(scene(), "AVIF"),
-    file_of(scene(), "HEIF"),
-]
-
-
-FLIP = st.tuples(st.floats(0, 1), st.integers(1, 255))
-
-
-def accepted_or_refused(data: bytes) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            found = images.decode(data, LIMITS)
-        except UserError:
-            return
-    assert found.dtype == np.uint8
-    assert found.ndim == 3
-    assert min(found.shape[:2]) >= 1
-    assert max(found.shape[:2]) <= LIMITS.store_side
-
-
-@hypothesis_settings(max_examples=150, deadline=None)
-@given(
-    st.sampled_from(SEEDS),
-    st.lists(st.tuples(st.floats(0, 1), st.integers(1, 255)), max_size=4),
-    st.floats(0, 1),
-)
-def test_a_damaged_file_is_accepted_or_refused(
-    seed: bytes, flips: list[tuple[float, int]], keep: float
-) -> None:
-    data = bytearray(seed)
-    for place, mask in flips:
-        data[int(place * (len(data) - 1))] ^= mask
-    accepted_or_refused(bytes(data[: int(len(data) * keep) if keep < 0.5 else len(data)]))
-
-
-@hypothesis_settings(max_examples=100, deadline=None)
-@given(st.sampled_from([b"", *(seed[:16] for seed in SEEDS)]), st.binary(max_size=300))
-def test_random_bytes_are_accepted_or_refused(head: bytes, tail: bytes) -> None:
-    accepted_or_refused(head + tail)

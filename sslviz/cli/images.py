@@ -52,12 +52,14 @@ def add(
     skipped = [{"name": member, "reason": reason} for member, reason in found.skipped]
     lines = [f"{found.added:,} images added to {chosen.name!r}, {found.duplicates:,} were there already."]
     lines += [f"  skipped {one['name']}: {one['reason']}" for one in skipped]
+    lines += [f"  {note}" for note in found.notes]
     result = {
         "set": chosen.name,
         "added": found.added,
         "duplicates": found.duplicates,
         "skipped": skipped,
         "labels": found.labels,
+        "notes": found.notes,
     }
     emit(result, as_json, "\n".join(lines))
     if not len(chosen):

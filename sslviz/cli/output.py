@@ -1,4 +1,7 @@
-"""What commands print: results on standard output, everything else on standard error."""
+"""What commands print: results on standard output, everything else on standard error.
+
+Names of files may hold what a terminal takes for orders, so nothing that cannot be seen is ever printed.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sslviz.runs.records import plain
+from sslviz.visible import visible
 
 LINE_SECONDS = 5.0
 """Between lines of progress where standard error is no terminal."""
@@ -16,12 +20,13 @@ LINE_SECONDS = 5.0
 
 def complain(sentence: str) -> None:
     """One line on standard error."""
-    print(" ".join(sentence.split()), file=sys.stderr)
+    print(visible(" ".join(sentence.split())), file=sys.stderr)
 
 
 def emit(value: Mapping[str, Any], as_json: bool, text: str) -> None:
     """The result: one JSON object on one line, or `text` for people."""
-    print(json.dumps(plain(value), allow_nan=False) if as_json else text, flush=True)
+    # JSON escapes of itself whatever is not plain ASCII.
+    print(json.dumps(plain(value), allow_nan=False) if as_json else visible(text, keep="\n"), flush=True)
 
 
 class Progress:
@@ -44,6 +49,7 @@ class Progress:
             return
         self.told = now
         self.shown = True
+        text = visible(text)
         if self.live:
             print(f"\r\x1b[2K{text[:100]}", end="", file=sys.stderr, flush=True)
         else:

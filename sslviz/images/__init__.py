@@ -13,13 +13,15 @@ import io
 import re
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from sslviz.errors import UserError
-from sslviz.images.formats import sniff
+from sslviz.images import remarks
+from sslviz.images.formats import RAW, sniff
+from sslviz.images.tones import eight_bits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,6 +34,7 @@ _GREY = (128, 128, 128)
 """What shows through transparent pixels: far from neither black nor white drawings."""
 _RAW_TAGS = {50706, 33422}
 """DNGVersion and CFAPattern: the TIFF inside is what a camera's sensor saw, or a preview of it."""
+_PURPOSE, _SUBDIRECTORIES = 254, 330
 _LARGEST_MASK = 8192
 _TURNED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -55,6 +58,18 @@ class Stored:
     height: int
     jpeg: bytes
     thumbnail: bytes
+    kind: str = ""
+    """Pillow's name of the format it came in, where it came in a file."""
+    remarks: tuple[str, ...] = ()
+    """What is worth saying of it; see `sslviz.images.remarks`."""
+
+
+class Picture(NamedTuple):
+    """The first picture in a file, and what is worth knowing of how it got here."""
+
+    pixels: Pixels
+    kind: str
+    remarks: tuple[str, ...]
 
 
 def decode(data: bytes, settings: Settings) -> Pixels:
@@ -62,15 +77,24 @@ def decode(data: bytes, settings: Settings) -> Pixels:
 
     Raises `UserError` with the reason as its message, whatever `data` is.
     """
+    return read(data, settings).pixels
+
+
+def read(data: bytes, settings: Settings) -> Picture:
+    """As `decode`, with what may be remarked on. Raises `UserError` as it does."""
+    most = settings.max_other_pixels
     try:
+        kind = sniff(data)
+        most = settings.max_jpeg_pixels if kind == "JPEG" else most
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow remarks on odd metadata of files that are fine
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _decode(data, settings)
+            Image.MAX_IMAGE_PIXELS = most
+            return _read(data, kind, most, settings)
     except UserError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UserError(_too_many_pixels(str(error), settings)) from None
+        raise UserError(_too_many_pixels(str(error), _limit(most, settings))) from None
     except MemoryError:
         raise UserError("needs more memory to read than one image may take") from None
     except Exception as error:
@@ -160,13 +184,11 @@ def content_id(pixels: Pixels) -> str:
     return digest.hexdigest()[:16]
 
 
-def _decode(data: bytes, settings: Settings) -> Pixels:
-    Image.MAX_IMAGE_PIXELS = max(settings.max_jpeg_pixels, settings.max_other_pixels)
-    kind = sniff(data)
+def _read(data: bytes, kind: str, most: int, settings: Settings) -> Picture:
     with Image.open(io.BytesIO(data), formats=(kind,)) as picture:
-        _check_size(picture.size, kind, settings)
-        if kind == "TIFF" and not _RAW_TAGS.isdisjoint(_tags(picture)):
-            raise UserError("is a camera raw file; export it as JPEG")
+        _check_size(picture.size, most, settings)
+        if kind == "TIFF" and _is_raw(picture):
+            raise UserError(RAW)
         if kind == "JPEG":
             scale = 2 * settings.store_side / max(picture.size)
             picture.draft(None, (round(picture.width * scale), round(picture.height * scale)))
@@ -174,17 +196,18 @@ def _decode(data: bytes, settings: Settings) -> Pixels:
         turned = _TURNED.get(_orientation(picture))
         # A new picture from here on, so that nothing but pixels can get any further.
         upright = _render(picture, settings.store_side)
+        said = remarks.of_file(picture, kind)
     if turned is not None:
         upright = upright.transpose(turned)
-    return np.array(upright)
+    pixels = np.array(upright)
+    return Picture(pixels, kind, said + remarks.of_pixels(pixels))
 
 
-def _check_size(size: tuple[int, int], kind: str, settings: Settings) -> None:
+def _check_size(size: tuple[int, int], most: int, settings: Settings) -> None:
     width, height = size
     is_size = f"is {width:,} × {height:,} pixels"
-    most = settings.max_jpeg_pixels if kind == "JPEG" else settings.max_other_pixels
     if width * height > most:
-        raise UserError(f"{is_size}; the limit is {most / 1e6:,.0f} million")
+        raise UserError(f"{is_size}; {_limit(most, settings)}")
     if max(size) > settings.max_side:
         raise UserError(f"{is_size}; the limit is {settings.max_side:,} a side")
     if max(size) > settings.max_aspect * min(size):
@@ -193,8 +216,12 @@ def _check_size(size: tuple[int, int], kind: str, settings: Settings) -> None:
         raise UserError(f"{is_size}; at least {settings.min_side} × {settings.min_side} is needed")
 
 
-def _tags(picture: Image.Image) -> set[int]:
-    return set(getattr(picture, "tag_v2", ()))
+def _is_raw(picture: Image.Image) -> bool:
+    tags = getattr(picture, "tag_v2", {})
+    if not _RAW_TAGS.isdisjoint(tags):
+        return True
+    # Other cameras put a preview first, and say so, and what the sensor saw into a directory below.
+    return bool(_SUBDIRECTORIES in tags and int(tags.get(_PURPOSE, 0)) & 1)
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -210,7 +237,7 @@ def _render(picture: Image.Image, side: int) -> Image.Image:
     """Any mode → RGB with a long side of at most `side`."""
     mode = picture.mode
     if mode == "F" or mode.startswith("I"):
-        return _shrunk(Image.fromarray(_tone_mapped(np.asarray(picture))), side).convert("RGB")
+        return _shrunk(Image.fromarray(eight_bits(np.asarray(picture))), side).convert("RGB")
     if mode in {"P", "PA"} or "transparency" in picture.info:
         picture = picture.convert("RGBA")
     if picture.mode in {"LA", "La", "RGBA", "RGBa"}:
@@ -240,35 +267,16 @@ def _shrunk(picture: Image.Image, side: int) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 
-def _tone_mapped(values: NDArray[Any]) -> Pixels:
-    """Grey of more than 8 bits, (H, W), → uint8.
-
-    What is already 8-bit stays; what fills 16 bits is divided by 256, as every viewer does; the rest (12-bit
-    sensors, 32-bit counts, floats of any range) is stretched from the 0.1st to the 99.9th percentile.
-    """
-    if values.dtype.kind == "f":
-        bad = np.isnan(values)
-        if bad.mean() > 0.01 or not np.isfinite(values).any():
-            raise UserError("has values that are not numbers")
-        finite = values[np.isfinite(values)]
-        values = np.clip(np.where(bad, finite.min(), values), finite.min(), finite.max())
-    elif values.min() >= 0 and values.max() < 256:
-        return np.asarray(values, np.uint8)
-    elif values.min() >= 0 and 1 << 14 <= values.max() < 1 << 16:
-        return np.asarray(values >> 8, np.uint8)
-    step = max(1, int((values.size / 1_000_000) ** 0.5))
-    low, high = np.percentile(values[::step, ::step].astype(np.float64), (0.1, 99.9))
-    if not high > low:
-        return np.full(values.shape, _GREY[0], np.uint8)
-    unit = np.clip((values.astype(np.float64) - low) / (high - low), 0, 1)
-    return np.asarray(unit * 255 + 0.5, np.uint8)
+def _limit(most: int, settings: Settings) -> str:
+    jpeg = settings.max_jpeg_pixels
+    for_jpeg = f" ({jpeg / 1e6:,.0f} for JPEG)" if jpeg > most else ""
+    return f"the limit is {most / 1e6:,.0f} million{for_jpeg}"
 
 
-def _too_many_pixels(message: str, settings: Settings) -> str:
+def _too_many_pixels(message: str, limit: str) -> str:
     found = re.search(r"\((\d+) pixels\)", message)
     count = f"{int(found[1]) / 1e6:,.0f} million" if found else "too many"
-    most = max(settings.max_jpeg_pixels, settings.max_other_pixels)
-    return f"has {count} pixels; the limit is {most / 1e6:,.0f} million"
+    return f"has {count} pixels; {limit}"
 
 
 def _reason(error: Exception) -> str:

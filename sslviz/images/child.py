@@ -20,14 +20,16 @@ from typing import IO
 
 from sslviz import settings
 from sslviz.errors import UserError
-from sslviz.images import Stored, decode, reencode
+from sslviz.images import Stored, read, reencode
 from sslviz.settings import Settings
 
 HELLO = b"sslviz decodes\n"
 _COUNT = struct.Struct("<I")
 _ITEM = struct.Struct("<cQ")
-_ANSWER = struct.Struct("<cII16sQQ")
-"""Kind, width, height, id, bytes of the JPEG (or of the reason), bytes of the thumbnail."""
+_ANSWER = struct.Struct("<cII16s64sQQ")
+"""Kind, width, height, id, format and remarks, bytes of the JPEG (or of the reason), and of the thumbnail."""
+_OPEN_FILES = 32
+"""The pipes, one image, and what a decoder needs to load itself."""
 
 
 def ask(pipe: IO[bytes], batch: Sequence[bytes | Path]) -> None:
@@ -42,11 +44,12 @@ def ask(pipe: IO[bytes], batch: Sequence[bytes | Path]) -> None:
 
 def receive(pipe: IO[bytes]) -> Stored | UserError:
     """Parent: the answer to the next item of the batch. `EOFError` where the child is dead."""
-    kind, width, height, name, first, second = _ANSWER.unpack(_exactly(pipe, _ANSWER.size))
+    kind, width, height, name, known, first, second = _ANSWER.unpack(_exactly(pipe, _ANSWER.size))
     data, thumbnail = _exactly(pipe, first), _exactly(pipe, second)
     if kind == b"-":
         return UserError(data.decode())
-    return Stored(name.decode(), width, height, data, thumbnail)
+    file, *remarks = known.rstrip(b"\0").decode().split()
+    return Stored(name.decode(), width, height, data, thumbnail, file, tuple(remarks))
 
 
 def serve() -> None:
@@ -94,23 +97,27 @@ def _exactly(pipe: IO[bytes], count: int) -> bytes:
 
 def _answer(kind: bytes, data: bytes, limits: Settings) -> bytes:
     try:
-        content = data if kind == b"D" else _read(Path(os.fsdecode(data)), limits)
+        content = data if kind == b"D" else _content(Path(os.fsdecode(data)), limits)
         if len(content) > limits.max_file_bytes:
             raise UserError(_too_large(limits))
-        stored = reencode(decode(content, limits), limits.store_side, limits.thumbnail_side)
+        picture = read(content, limits)
+        stored = reencode(picture.pixels, limits.store_side, limits.thumbnail_side)
     except UserError as error:
-        reason = error.message.encode()
-        return _ANSWER.pack(b"-", 0, 0, b"", len(reason), 0) + reason
+        return _refusal(error.message)
     except MemoryError:
-        reason = b"needs more memory to read than one image may take"
-        return _ANSWER.pack(b"-", 0, 0, b"", len(reason), 0) + reason
-    head = _ANSWER.pack(
-        b"+", stored.width, stored.height, stored.id.encode(), len(stored.jpeg), len(stored.thumbnail)
-    )
+        return _refusal("needs more memory to read than one image may take")
+    known = " ".join((picture.kind, *picture.remarks)).encode()
+    lengths = len(stored.jpeg), len(stored.thumbnail)
+    head = _ANSWER.pack(b"+", stored.width, stored.height, stored.id.encode(), known, *lengths)
     return head + stored.jpeg + stored.thumbnail
 
 
-def _read(path: Path, limits: Settings) -> bytes:
+def _refusal(reason: str) -> bytes:
+    text = reason.encode()
+    return _ANSWER.pack(b"-", 0, 0, b"", b"", len(text), 0) + text
+
+
+def _content(path: Path, limits: Settings) -> bytes:
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -132,12 +139,19 @@ def _too_large(limits: Settings) -> str:
 
 
 def _confine(limits: Settings) -> None:
-    """Ctrl-C is the parent's business; memory is bounded and no core is dumped, where the system can."""
+    """Ctrl-C is the parent's business; memory and open files are bounded, nothing can be written and no core
+    is dumped, where the system can."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "win32":
         return
     import resource
 
-    for what, most in ((resource.RLIMIT_AS, limits.decode_bytes), (resource.RLIMIT_CORE, 0)):
+    bounds = (
+        (resource.RLIMIT_AS, limits.decode_bytes),
+        (resource.RLIMIT_NOFILE, _OPEN_FILES),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    )
+    for what, most in bounds:
         with contextlib.suppress(ValueError, OSError):  # macOS refuses the first
             resource.setrlimit(what, (most, most))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-import unicodedata
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sslviz.errors import UserError
 from sslviz.files import read_json, write_json
+from sslviz.visible import visible
 
 Box = tuple[float, float, float, float]
 
@@ -168,10 +168,7 @@ def check_name(workspace: Path, wish: str, *, builtin: bool = False, besides: Pa
 def show_name(name: str) -> str:
     """A name as it is kept: at most 200 characters, what cannot be seen replaced by �.
 
-    Controls, directional marks and halves of surrogate pairs (Unicode's Cc, Cf, Cs) can make one name look
-    like another. The end of a name says more than its beginning, so the beginning is what is cut.
+    The end of a name says more than its beginning, so the beginning is what is cut.
     """
-    if not name.isprintable():
-        hidden = {"Cc", "Cf", "Cs"}
-        name = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in hidden else c for c in name)
+    name = visible(name)
     return name if len(name) <= 200 else "…" + name[-199:]

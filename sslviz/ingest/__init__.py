@@ -7,7 +7,8 @@ name. Images are decoded in processes of their own (`sslviz.images.child`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeGuard
@@ -17,6 +18,7 @@ from filelock import FileLock
 from sslviz import imagesets, settings
 from sslviz.errors import UserError
 from sslviz.files import writing
+from sslviz.images import remarks
 from sslviz.images.pool import Payload, decode_all
 from sslviz.imagesets import ImageSet, NewImage
 from sslviz.ingest.sources import Candidate, Source, gather, is_folder, is_there, listing_digest
@@ -37,6 +39,9 @@ class Report:
     """Name and reason: ("a.png", "is empty")."""
     labels: dict[str, int]
     """Images of the whole set with each label."""
+    notes: list[str] = field(default_factory=list)
+    """What is worth knowing of images that were taken, a sentence a kind: "2 images (a.gif, …) are each
+    animated, or of several pages: the first of them was taken."."""
     seen: dict[str, str | None] = field(repr=False, default_factory=dict)
     """Id → label of every image that could be read, new or not."""
     unread: set[str] = field(repr=False, default_factory=set)
@@ -76,17 +81,21 @@ def ingest(
     skipped: list[tuple[str, str]] = []
     unread = {imagesets.show_name(name) for name in found.names}
     seen: dict[str, str | None] = {}
+    remarked: defaultdict[str, list[str]] = defaultdict(list)
     total = found.total
 
     def new() -> Iterator[NewImage]:
         stream = _at_most(found.stream(), total, most)
         with contextlib.closing(decode_all(stream, processes)) as outcomes:
             for done, (candidate, outcome) in enumerate(outcomes, start=1):
+                name = imagesets.show_name(candidate.name)
                 if isinstance(outcome, UserError):
-                    skipped.append((imagesets.show_name(candidate.name), outcome.message))
+                    skipped.append((name, outcome.message))
                 else:
                     seen.setdefault(outcome.id, candidate.label)
-                    unread.discard(imagesets.show_name(candidate.name))
+                    unread.discard(name)
+                    for remark in (*outcome.remarks, *remarks.of_name(name, outcome.kind)):
+                        remarked[remark].append(name)
                     yield NewImage(
                         candidate.name, stored=outcome, label=candidate.label, source=candidate.source
                     )
@@ -96,7 +105,16 @@ def ingest(
     added, duplicates = imageset.add(new(), [path.resolve() for path in sources if _is_tree(path)])
     if report is not None:
         report(total, total)
-    return Report(added, duplicates, skipped, imageset.label_counts(), seen, unread)
+    notes = remarks.sentences(remarked) + _without_label(seen)
+    return Report(added, duplicates, skipped, imageset.label_counts(), notes, seen, unread)
+
+
+def _without_label(seen: Mapping[str, str | None]) -> list[str]:
+    """Where some lie in folders and some beside them: it may be an oversight."""
+    bare = sum(label is None for label in seen.values())
+    if bare in (0, len(seen)):
+        return []
+    return [f"{bare:,} of {len(seen):,} images lie in no folder of their kind, and have no label."]
 
 
 def _is_tree(source: Source) -> TypeGuard[Path]:

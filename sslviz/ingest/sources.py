@@ -145,6 +145,8 @@ def _group(name: str, where: bytes | Path, settings: Settings) -> _Group | None:
     """The tree that a folder or a zip is; None for a single file."""
     if isinstance(where, Path) and is_folder(where):
         files, problems = listing(where)
+        if not files and not problems:
+            problems = [(name, UserError("is a folder without a file in it"))]
         names = [file.name for file in files] + [problem for problem, _ in problems]
         payloads = [_in_folder(file) for file in files] + [reason for _, reason in problems]
         size = sum(file.size for file in files)
@@ -152,7 +154,10 @@ def _group(name: str, where: bytes | Path, settings: Settings) -> _Group | None:
     try:
         start = where[:4] if isinstance(where, bytes) else _start(where)
         if archives.looks_like_zip(start) or name.lower().endswith(".zip"):
-            return _Group(name, archives.names(where, settings), zip=where, size=_size(where))
+            names = archives.names(where, settings)
+            if not names:
+                return _Group("", [name], [UserError("is a zip without a picture in it")])
+            return _Group(name, names, zip=where, size=_size(where))
     except (OSError, ValueError) as error:
         reason = "does not exist"
         if isinstance(error, PermissionError) or (isinstance(where, Path) and is_there(where)):

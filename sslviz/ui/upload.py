@@ -6,15 +6,14 @@ a process of its own; the uploader is then emptied, since it holds its files in 
 
 from __future__ import annotations
 
-import secrets
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
 from sslviz import imagesets, jobs, settings
-from sslviz.errors import UserError
-from sslviz.files import write_json
+from sslviz.ingest.staging import stage
 from sslviz.ui import frame, pictures, work
 
 TYPES = ["jpg", "jpeg", "png", "webp", "gif", "tif", "tiff", "bmp", "heic", "heif", "avif", "zip"]
@@ -69,22 +68,17 @@ def _target() -> str | None:
 def _begin(target: str, files: Sequence[Any]) -> None:
     """Write `files` down, start the job that reads them, and empty the uploader."""
     limits = settings.load()
-    total = sum(file.size for file in files)
-    if total > limits.max_upload_bytes:
-        raise UserError(
-            f"These are {total / 1e6:,.0f} MB; an upload may hold {limits.max_upload_bytes / 1e6:,.0f}.",
-            "Upload them in parts, or use `sslviz images add`, which has no such limit.",
-        )
-    staged = limits.home / "staging" / secrets.token_hex(8)
-    staged.mkdir(parents=True)
-    names = []
-    for number, file in enumerate(files[: limits.max_upload_images]):
-        (staged / f"{number:06d}").write_bytes(file.getbuffer())
-        names.append(file.name)
-    write_json(staged / "names.json", {"names": names})
-    if len(files) > len(names):
-        st.session_state["upload_note"] = f"Only the first {len(names):,} of {len(files):,} files were taken."
-    job = jobs.start("ingest", {"workspace": str(frame.workspace()), "set": target, "staging": str(staged)})
+    taken = files[: limits.max_upload_images]
+    size = sum(file.size for file in taken)
+    staged = stage(((file.name, file.getbuffer()) for file in taken), size, limits)
+    cut = f"Only the first {len(taken):,} of {len(files):,} files were taken."
+    st.session_state["upload_note"] = cut if len(files) > len(taken) else ""
+    arguments = {"workspace": str(frame.workspace()), "set": target, "staging": str(staged)}
+    try:
+        job = jobs.start("ingest", arguments)
+    except BaseException:  # nobody will come for it
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
     st.session_state["upload_turn"] += 1
     st.session_state["ingest_job"] = job.id
     work.follow(job, "Reading images", turn_to_set=True)
@@ -118,6 +112,8 @@ def _report(id_: str) -> None:
     words += f", {duplicates:,} already there" if duplicates else ""
     words += f", {len(skipped):,} skipped" if skipped else ""
     (st.success if added or not skipped else st.warning)(f"{words}.", icon=":material/photo_library:")
+    for note in result.get("notes", []):
+        st.caption(pictures.literal(note, 400))
     if skipped:
         st.markdown("**Skipped**")
         st.dataframe(

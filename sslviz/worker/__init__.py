@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from sslviz import jobs
 from sslviz.errors import UserError
 from sslviz.runs import Run, Status, read_run
+from sslviz.visible import visible
 
 if TYPE_CHECKING:
     from sslviz.imagesets import ImageSet
@@ -84,7 +85,7 @@ def _outcome(job: jobs.Job) -> dict[str, Any]:
     except MemoryError:
         return {"state": "failed", "error": "There was not enough memory.", "hint": "Use fewer images."}
     except Exception as error:
-        traceback.print_exc()
+        sys.stderr.write(visible(traceback.format_exc(), keep="\n"))
         said = str(error).strip().split("\n")[0][:200]
         return {
             "state": "failed",
@@ -126,6 +127,7 @@ def _ingest(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, A
         "duplicates": found.duplicates,
         "skipped": [{"name": name, "reason": reason} for name, reason in found.skipped],
         "labels": found.labels,
+        "notes": found.notes,
     }
 
 

@@ -24,6 +24,7 @@ from sslviz.options import make_task
 from sslviz.plan import Plan
 from sslviz.runs import Run, Status, checkpoints, open_run
 from sslviz.train import Metrics, Training
+from sslviz.visible import visible
 from sslviz.worker.beginning import plan_for, plan_of, saved_state, start_weights
 from sslviz.worker.looking import Looker
 from sslviz.worker.memory import memory_bytes
@@ -107,7 +108,7 @@ def _attempt(run: Run, stop: Stop, tell: Report) -> Status:
 
 def _log(run: Run, text: str) -> None:
     with contextlib.suppress(OSError), run.log.open("a", encoding="utf-8") as file:
-        file.write(text)
+        file.write(visible(text, keep="\n"))
 
 
 class Followed(Training):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import errno
 import io
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bad_files import file_of, scene
 from PIL import Image
 
 from sslviz import imagesets, ingest, settings
@@ -311,14 +313,66 @@ def test_images_are_taken_as_they_are_needed_and_children_end_with_the_iterator(
 
 
 def test_children_know_little() -> None:
-    """Whoever takes over a decoder finds no network library, no torch and no app."""
+    """Whoever takes over a decoder finds Pillow, numpy and what reads HEIC, and of the house the one room."""
     script = """
-import sys, sslviz.images.child
-heavy = {"torch", "torchvision", "streamlit", "scipy", "filelock", "pydantic", "urllib.request"}
-print(sorted(heavy & sys.modules.keys()))
+import sys
+before = set(sys.modules)
+from sslviz import settings
+from sslviz.images import child, read
+for data in sys.stdin.buffer.read().split(b"--next--"):
+    read(data, settings.load())
+found = set(sys.modules) - before
+own = {name for name in found if name.startswith("sslviz.")}
+print(sorted({name.split(".")[0] for name in found} - set(sys.stdlib_module_names)))
+print(sorted({name.split(".")[1] for name in own}))
+print(sorted({"urllib.request", "http.client", "asyncio", "multiprocessing"} & found))
 """
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "[]"
+    kinds = [png(0, kind=kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "AVIF")]
+    kinds.append(file_of(scene(), "HEIF"))
+    ran = subprocess.run(
+        [sys.executable, "-c", script], input=b"--next--".join(kinds), capture_output=True, check=True
+    )
+    packages, rooms, network = ran.stdout.decode().splitlines()
+    known = {"PIL", "numpy", "pillow_heif", "_pillow_heif", "sslviz", "defusedxml"}
+    assert set(ast.literal_eval(packages)) <= known
+    assert set(ast.literal_eval(rooms)) == {"errors", "images", "settings"}
+    assert network == "[]"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems limit other things")
+def test_children_are_held_to_memory_files_and_no_writing(tmp_path: Path) -> None:
+    script = """
+import resource, sys
+from sslviz import settings
+from sslviz.images import child
+child._confine(settings.load())
+print([resource.getrlimit(what)[0] for what in (resource.RLIMIT_AS, resource.RLIMIT_CORE)])
+opened = []
+try:
+    while True:
+        opened.append(open("/dev/null"))
+except OSError:
+    print(len(opened) < 32)
+opened.clear()
+try:
+    bytearray(3_000_000_000)
+except MemoryError:
+    print("no memory")
+import signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+try:
+    with open(sys.argv[1], "wb") as file:
+        file.write(bytes(10))
+except OSError:
+    print("nothing written")
+"""
+    path = tmp_path / "x"
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
+    )
+    limit = settings.load().decode_bytes
+    assert ran.stdout.splitlines() == [f"[{limit}, 0]", "True", "no memory", "nothing written"]
+    assert not path.exists() or path.stat().st_size == 0
 
 
 def test_ctrl_c_and_a_full_disk_leave_the_set_as_it_was(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -45,7 +46,10 @@ def shares(
     height: int = 360,
     log: bool = False,
 ) -> None:
-    """Draw shares in [0, 1] over `x`; `levels` are shares that nothing changes, as dotted lines by name."""
+    """Draw shares in [0, 1] over `x`; `levels` are shares that nothing changes, as dotted lines by name.
+
+    Names are data: plotly, which reads some HTML wherever it writes, gets them escaped.
+    """
     from plotly.graph_objects import Figure, Scatter
 
     figure = Figure()
@@ -63,12 +67,12 @@ def shares(
             Scatter(
                 x=list(line.x),
                 y=list(line.y),
-                name=line.name,
+                name=escape(line.name, quote=False),
                 mode="lines+markers",
                 line={"color": line.color, "dash": line.dash, "width": 2},
                 marker={"size": 7},
                 error_y=bars,
-                customdata=list(line.hover) or None,
+                customdata=[escape(word, quote=False) for word in line.hover] or None,
                 hovertemplate="%{y:.1%}"
                 + (" · %{customdata}" if line.hover else "")
                 + "<extra>%{fullData.name}</extra>",
@@ -99,7 +103,7 @@ def _levels(figure: Figure, levels: Mapping[str, float], top: float) -> None:
             xref="paper",
             xshift=6,
             y=place,
-            text=f"{name} {share:.0%}",
+            text=f"{escape(name, quote=False)} {share:.0%}",
             showarrow=False,
             xanchor="left",
             yanchor="middle",

@@ -139,7 +139,8 @@ def _classes(found: Segmentation, numbers: dict[str, Any]) -> Figure:
     from plotly.graph_objects import Figure, Scatter
 
     figure = Figure()
-    names = [pictures.name_of(name, 24) for name in found.classes]
+    # Plotly reads some HTML wherever it writes.
+    names = [escape(pictures.name_of(name, 24), quote=False) for name in found.classes]
     for source, symbol in zip(PICTURED, figures.SYMBOLS, strict=True):
         if source in numbers["by_class"]:
             figure.add_trace(

@@ -152,8 +152,9 @@ def test_a_whole_network_learns_labels_and_the_run_stays_as_it_was() -> None:
     unseen, answers = coloured(30, seed=1)
     network = build("small", 1, 4, SIDE, seed=0)
     before = copy.deepcopy(network.state_dict())
-    for train in (classifiers.fine_tuned, classifiers.supervised):
-        made = train(network, ROTATION, images, labels, 3, plan=SHORT[plans.WHOLE])
+    for learned in (True, False):
+        plan = SHORT[plans.WHOLE]
+        made = classifiers.taught(network, ROTATION, images, labels, 3, learned=learned, plan=plan)
         assert float(np.mean(whole.told(made, ROTATION, unseen) == answers.numpy())) > 0.9
     assert all(torch.equal(value, network.state_dict()[key]) for key, value in before.items())
 

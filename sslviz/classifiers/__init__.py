@@ -8,6 +8,6 @@ name of its probe beside it.
 
 from sslviz.classifiers.heads import HEADS, conv_block, linear_map, three_layers
 from sslviz.classifiers.judging import judge
-from sslviz.classifiers.whole import fine_tuned, supervised
+from sslviz.classifiers.whole import taught
 
-__all__ = ["HEADS", "conv_block", "fine_tuned", "judge", "linear_map", "supervised", "three_layers"]
+__all__ = ["HEADS", "conv_block", "judge", "linear_map", "taught", "three_layers"]

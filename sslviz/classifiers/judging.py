@@ -56,12 +56,15 @@ def judge(
         readers = frozen.fit(encoder, task, images, answers, classes, pairs, seed=seed, report=saying)
         found = frozen.answers(encoder, readers, task, queries, report=saying)
         told |= {f"{head}/{source}/{block}": rows for (head, block), rows in found.items()}
-    for name, train, network, what in (
-        ("fine_tuned", whole.fine_tuned, run, "trained further with the labels"),
-        ("supervised", whole.supervised, untrained, "trained with the labels from nothing"),
+    for name, learned, network, what in (
+        ("fine_tuned", True, run, "trained further with the labels"),
+        ("supervised", False, untrained, "trained with the labels from nothing"),
     ):
         learning = partial(_doing, partial(_about, tell, "the whole network"), what)
-        made = train(network, task, images, answers, classes, seed=seed, device=device, report=learning)
+        made = whole.taught(
+            network, task, images, answers, classes,
+            learned=learned, seed=seed, device=device, report=learning,
+        )  # fmt: skip
         told[name] = whole.told(made, task, queries)
     return told
 

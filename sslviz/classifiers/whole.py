@@ -45,53 +45,37 @@ class Labelling(nn.Module):
         return functional.linear(pool(self.encoder(views), GRID).flatten(1), self.weight, self.bias)
 
 
-def fine_tuned(
+def taught(
     network: Network,
     task: Task,
     images: Tensor,
     labels: Tensor,
     classes: int,
     *,
+    learned: bool,
     plan: Plan | None = None,
     seed: int = 0,
     device: str = "cpu",
     report: Report | None = None,
 ) -> Labelling:
-    """The encoder of a trained network, trained further on `images`, uint8 (N, 3, S, S), with `labels`, int64
-    (N,) below `classes`. The network itself stays as it was."""
-    plan = plan or whole_plan(network.encoder, task, images, learned=True)
-    return learned(Labelling(copy.deepcopy(network.encoder), classes), task, images, labels, plan,
-                   seed=seed, device=device, report=report)  # fmt: skip
+    """The encoder of `network`, trained on `images`, uint8 (N, 3, S, S), with `labels`, int64 (N,) below
+    `classes`. The network itself stays as it was. `learned`: its weights are those of a run, which is called
+    fine-tuning; first weights are trained at the higher rate that these take."""
+    made = Labelling(copy.deepcopy(network.encoder), classes)
+    plan = plan or whole_plan(network.encoder, task, images, learned=learned)
+    return trained(made, task, images, labels, plan, seed=seed, device=device, report=report)
 
 
-def supervised(
-    network: Network,
-    task: Task,
-    images: Tensor,
-    labels: Tensor,
-    classes: int,
-    *,
-    plan: Plan | None = None,
-    seed: int = 0,
-    device: str = "cpu",
-    report: Report | None = None,
-) -> Labelling:
-    """The same of a network with its first weights, at the higher rate that these take."""
-    plan = plan or whole_plan(network.encoder, task, images, learned=False)
-    return learned(Labelling(copy.deepcopy(network.encoder), classes), task, images, labels, plan,
-                   seed=seed, device=device, report=report)  # fmt: skip
-
-
-def learned(
+def trained(
     made: Labelling,
     task: Task,
     images: Tensor,
     labels: Tensor,
     plan: Plan,
     *,
-    seed: int = 0,
-    device: str = "cpu",
-    report: Report | None = None,
+    seed: int,
+    device: str,
+    report: Report | None,
 ) -> Labelling:
     """`made`, after all of it was trained by `plan`; images are shifted a little and mirrored, anew at each
     step."""

@@ -44,14 +44,14 @@ def teach(
     """From the weights that a run began with, for as many steps of as many views as the run was trained for.
 
     images: uint8 (N, 3, S, S) as the network reads them; labels int64 (N,) in [0, classes). See
-    `classifiers.whole.learned`.
+    `classifiers.whole.trained`.
     """
     began = time.perf_counter()
     network = networks.untrained(run)
     batch = int((run.spec.plan or {}).get("batch", 32)) * (TURNS if run.spec.task == "rotation" else 1)
     steps = max(1, min(run.status().step, EPOCHS * len(images) // batch))
     plan = Plan(steps=steps, batch=batch, lr=LR, weight_decay=DECAY)
-    whole.learned(
+    whole.trained(
         whole.Labelling(network.encoder, classes),
         networks.task_of(run),
         torch.from_numpy(np.array(images)),

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Z = 1.96
-"""Standard deviations on either side that hold 95 % of a normal distribution."""
+"""Standard deviations on either side that hold 95% of a normal distribution."""
 HALVINGS = 50
 
 
@@ -27,7 +27,7 @@ class Comparison:
     """Accuracy of the first less that of the second, in [-1, 1]."""
     low: float
     high: float
-    """The 95 % interval of `difference`."""
+    """The 95% interval of `difference`."""
     chance: float
     """Probability of a difference this large or larger between two that are equally good, in [0, 1]."""
 
@@ -38,7 +38,7 @@ class Comparison:
 
 
 def wilson(share: float, count: int, z: float = Z) -> list[float]:
-    """Wilson's 95 % interval of a share seen on `count` trials: [low, high]."""
+    """Wilson's 95% interval of a share seen on `count` trials: [low, high]."""
     if count == 0:
         return [0.0, 1.0]
     middle = (share + z * z / (2 * count)) / (1 + z * z / count)
@@ -104,7 +104,7 @@ def chance_of(fewer: int, both: int) -> float:
 
 def smallest_difference(queries: int, share: float, disagreeing: float | None = None) -> float:
     """The difference in accuracy, in [0, 1], below which two classifiers that are right on about `share` of
-    this many queries are not told apart: 95 % intervals around anything less hold zero.
+    this many queries are not told apart: 95% intervals around anything less hold zero.
 
     `disagreeing` is the share of queries on which just one of the two is right; by default as of two that
     err independently, 2 p (1 - p), which is more than of two that see the same images with like eyes: what

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 FLOOR = 0.01
 """Last learning rate of a run, as a share of its highest."""
 MEASURING = 0.045
-"""Share of a run's seconds that evaluations may take; a little under what is promised, 5 %."""
+"""Share of a run's seconds that evaluations may take; a little under what is promised, 5%."""
 
 
 @dataclass(frozen=True)

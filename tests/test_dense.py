@@ -517,8 +517,8 @@ def test_evaluate_has_masks_and_boxes_where_the_set_has_them(
     shown = capsys.readouterr().out
     for source, share in told["masks"]["miou"].items():
         assert source in shown
-        assert f"{100 * share:.1f} %" in shown
-    assert f"{100 * told['boxes']['corloc']['best']['run']:.1f} %" in shown
+        assert f"{100 * share:.1f}%" in shown
+    assert f"{100 * told['boxes']['corloc']['best']['run']:.1f}%" in shown
     assert command(["evaluate", run.id, "--images", "bare", "--only", "masks"]) == 2
     assert "has no masks" in capsys.readouterr().err
 

@@ -188,7 +188,7 @@ def test_the_command_repeats_goes_on_and_is_listed(
 
     assert cli.run(["reproduce", "rotnet-cifar10", "--run", run.id]) == 0
     shown = capsys.readouterr().out
-    assert "89.1 %" in shown
+    assert "89.1%" in shown
     assert "second-hand" in shown
     assert "for 200, classifiers trained for 2 epochs for 100" in shown
     again = json.loads((run.folder / records.RECORD).read_text())

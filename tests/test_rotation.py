@@ -97,7 +97,7 @@ def test_resampling_and_turning_commute(side: int, size: int) -> None:
 
 
 def test_flipping_after_mixes_left_and_right() -> None:
-    """With the flip last, a left turn of an image is the right turn of its mirror image: the 75 % ceiling."""
+    """With the flip last, a left turn of an image is the right turn of its mirror image: the 75% ceiling."""
     images = photos(1, 32)
     both = torch.cat([images, images.flip(-1)])
     problem = Rotation(smallest_crop=1.0, mirror=False, flip_after=True).bind(both, generator())

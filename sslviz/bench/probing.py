@@ -65,7 +65,7 @@ def _linear() -> dict[str, Any]:
         "cpu_seconds": spent,
         "bound": bound,
         "bound_is": f"scikit-learn's, {'stopped' if taken == STEPS else 'done'} after {taken} steps, its "
-        f"objective {100 * above:.1f} % above",
+        f"objective {100 * above:.1f}% above",
         "bound_above": above,
     }
 

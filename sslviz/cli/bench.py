@@ -113,7 +113,7 @@ def told(found: dict[str, Any]) -> str:
                 (name, _count(one["bare"]), _count(one["sslviz"]), f"{one['over_bare']:.2f}",
                  _count(one["customary"]), f"{one['over_customary']:.1f}",
                  _count(one["customary_bf16"]), f"{one['over_customary_bf16']:.1f}",
-                 f"{100 * one['measuring']:.1f} %", f"{how}, views of {one['view']} px")
+                 f"{100 * one['measuring']:.1f}%", f"{how}, views of {one['view']} px")
             )  # fmt: skip
         text.append(table(ways))
     if "ingest" in found:

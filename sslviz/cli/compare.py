@@ -114,7 +114,7 @@ def _shown(told: Lineup) -> str:
             for name, one in zip(names, told.contenders, strict=True)
         ]
         rows.append(("chance", "", "", percent(told.chance), percent(told.chance)))
-        about = f"{told.asked:,} queries, {told.known:,} in memory; intervals of 95 %"
+        about = f"{told.asked:,} queries, {told.known:,} in memory; intervals of 95%"
     alike = ("", "CKA", _matrix(names, told.cka), "", "Neighbours in common", _matrix(names, told.shared))
     return "\n".join((table(rows), "", about, *alike))
 

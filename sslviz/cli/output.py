@@ -70,4 +70,4 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
+    return "–" if value is None else f"{100 * value:.1f}%"

@@ -144,7 +144,7 @@ def _rows(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     """The rows with those columns that any of them has something in."""
     columns = {
         "this run": lambda row: percent(row["value"]),
-        "95 % interval": lambda row: "–".join(percent(end) for end in row["interval"] or ()),
+        "95% interval": lambda row: "–".join(percent(end) for end in row["interval"] or ()),
         "chance": lambda row: percent(row["chance"]),
         "untrained": lambda row: percent(row["untrained"]),
         "pixels": lambda row: percent(row["pixels"]),

@@ -74,12 +74,12 @@ def shortcut(
 
 
 def _shown(told: Mapping[str, Any]) -> str:
-    rows = [("", "right", "95 % interval", "chance")]
+    rows = [("", "right", "95% interval", "chance")]
     rows += [
         (row["what"], percent(row["value"]), _span(row["interval"]), percent(row["chance"]))
         for row in told["rows"]
     ]
-    worth = [("features by", "without", "with", "untrained", "without less with, 95 %")]
+    worth = [("features by", "without", "with", "untrained", "without less with, 95%")]
     worth += [
         (one["name"], *(percent(one[name]["value"]) for name in ("off", "on", "untrained")),
          _span((one["low"], one["high"])))
@@ -98,7 +98,7 @@ def _shown(told: Mapping[str, Any]) -> str:
 
 
 def _span(ends: Any) -> str:
-    return "–" if ends is None else f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f} %"
+    return "–" if ends is None else f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}%"
 
 
 def cue(

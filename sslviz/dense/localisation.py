@@ -70,7 +70,7 @@ class Localisation:
         return float(self.right(source, rule, block).mean())
 
     def interval(self, source: str, rule: str = "", block: str = "") -> list[float]:
-        """Wilson's 95 % interval of it."""
+        """Wilson's 95% interval of it."""
         return wilson(self.corloc(source, rule, block), len(self.reported))
 
     def lead(self, other: str) -> Comparison:
@@ -79,7 +79,7 @@ class Localisation:
 
     def numbers(self) -> dict[str, Any]:
         """Plain numbers, fit for JSON. `chosen` has rule and block, `lead` by how much the run is right more
-        often, with its 95 % interval."""
+        often, with its 95% interval."""
         corloc: dict[str, Any] = {
             source: {
                 rule: {block: self.corloc(source, rule, block) for block in blocks}

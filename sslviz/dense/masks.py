@@ -168,7 +168,7 @@ def objects(counts: Counts) -> float:
 
 
 def interval(counts: Counts, less: Counts | None = None) -> list[float]:
-    """A 95 % interval of the mIoU of N images, (N, C, C), or of what it is more than that of `less`, the
+    """A 95% interval of the mIoU of N images, (N, C, C), or of what it is more than that of `less`, the
     same images answered by another: [low, high] from 1,000 draws of images with replacement (percentile
     bootstrap; seed 0)."""
     total = len(counts)

@@ -37,7 +37,7 @@ def fit(features: Tensor, shares: Tensor) -> Linear:
 
     features float32 (P, D); shares float32 (P, C): how much of a place each class has, which sum to 1, or to
     0 where that is not known. Classes count by the root of how rare they are: mIoU takes all classes alike,
-    and beside a background of 86 % of the pixels a weak feature would else never name anything. Features are
+    and beside a background of 86% of the pixels a weak feature would else never name anything. Features are
     standardised within; a constant one gets no weight. The result is the same for the same numbers.
     """
     mean, spread = features.mean(0), features.std(0, correction=0)

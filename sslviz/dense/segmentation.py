@@ -63,14 +63,14 @@ class Segmentation:
         return {name: masks.mean_overlap(counts) for name, counts in self.sources[source].blocks.items()}
 
     def lead(self, other: str) -> tuple[float, float, float]:
-        """(by how much the run's mIoU is more than that of `other`, and the 95 % interval of that)."""
+        """(by how much the run's mIoU is more than that of `other`, and the 95% interval of that)."""
         ours, theirs = self.sources["run"].counts, self.sources[other].counts
         more = masks.mean_overlap(ours.sum(0)) - masks.mean_overlap(theirs.sum(0))
         low, high = masks.interval(ours, theirs)
         return more, low, high
 
     def numbers(self) -> dict[str, Any]:
-        """Plain numbers, fit for JSON. `interval` has 95 % of the mIoU, `object` the overlap of all classes
+        """Plain numbers, fit for JSON. `interval` has 95% of the mIoU, `object` the overlap of all classes
         but the background as one, `by_class` null for a class that no image asked about has."""
         everyone = (*self.sources, "background")
         by_class = {

@@ -3,7 +3,7 @@
 Where K Kᵀ is the Hessian at zero weights w, the problem in w K is round there, and it stays nearly so. On
 50,000 × 512 features of a network that takes 28 passes over them to come within 1e-4 of the least objective;
 Newton's method with conjugate gradients in the same variables took half as many again, and L-BFGS without
-the change of variables was still 3 % above it after 100.
+the change of variables was still 3% above it after 100.
 
 Letters in shapes: N rows, D features, P classes, each of which has rows.
 """

@@ -42,7 +42,7 @@ class Score:
     accuracy: float
     low: float
     high: float
-    """Ends of the 95 % interval."""
+    """Ends of the 95% interval."""
     block: str = ""
     lead: Comparison | None = None
     """To the same network untrained, on the same questions."""

@@ -154,7 +154,7 @@ def _capped(shares: Floats, counts: Ints) -> Floats:
     """Certainties that a name known from `counts` images can bear: after m of them, (m + 1) / (m + 2).
 
     Laplace's rule of succession. Among thousands of images some are like any two; without this the twenty
-    surest after a dozen names were said to be 78 % certain, and half of them were right.
+    surest after a dozen names were said to be 78% certain, and half of them were right.
     """
     cap = ((counts + 1) / (counts + 2))[shares.argmax(1), None]
     found: Floats = (shares * cap + (1 - cap) / shares.shape[1]).astype(np.float32)

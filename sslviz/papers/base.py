@@ -103,7 +103,7 @@ class Row:
 
     @property
     def interval(self) -> list[float] | None:
-        """Wilson's, of 95 %: [low, high]."""
+        """Wilson's, of 95%: [low, high]."""
         return None if self.value is None else wilson(self.value, self.asked)
 
     def plain(self) -> dict[str, Any]:

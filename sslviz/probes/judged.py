@@ -34,7 +34,7 @@ class Judged:
         return {block: self.accuracy(source, block) for block in self.answers[source]}
 
     def interval(self, source: str, block: str | None = None) -> list[float]:
-        """Wilson's 95 % interval of the accuracy."""
+        """Wilson's 95% interval of the accuracy."""
         return wilson(self.accuracy(source, block), len(self.truth))
 
     def lead(self, source: str, other: str) -> Comparison:

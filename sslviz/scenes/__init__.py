@@ -5,7 +5,7 @@ anybody has uploaded anything. An object's class is told by its shape alone: col
 place are drawn independently of it. Which way is up is told by shapes, parts and gravity: brightness and
 colour of sky and ground vary both ways, and over half of the scenes are indoors, at night or without horizon.
 
-Objects are 30 to 85 % of the side, tilted by at most 10°, and face left as often as right. To draw them takes
+Objects are 30 to 85% of the side, tilted by at most 10°, and face left as often as right. To draw them takes
 numpy and Pillow only, and no file is read.
 """
 

@@ -53,7 +53,7 @@ class Told:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Of 95 %; counts images and not the examples made of them, which are alike."""
+        """Of 95%; counts images and not the examples made of them, which are alike."""
         low, high = wilson(self.accuracy, len(self.shares))
         return low, high
 
@@ -75,7 +75,7 @@ class Told:
 
 
 def lead(one: Told, other: Told) -> tuple[float, float, float]:
-    """By how much one tells more than the other of the same images: (mean, low, high), 95 %."""
+    """By how much one tells more than the other of the same images: (mean, low, high), 95%."""
     away = one.shares.astype(np.float64) - other.shares
     half = Z * float(away.std(ddof=1)) / math.sqrt(len(away)) if len(away) > 1 else 1.0
     mean = float(away.mean())

@@ -55,14 +55,14 @@ FLIPPED = {
         "A view that was turned left and then mirrored is, pixel for pixel, the mirrored picture turned "
         "right, and both occur equally often. Of these two answers one in two is right; others all can be.",
         "Left and right turns can be told apart only where the picture itself shows that it is mirrored, as "
-        "writing does; of all others one in two is right, 75 % in all.",
+        "writing does; of all others one in two is right, 75% in all.",
     ),
     "location": (
         0.625,
         "Patches that are mirrored after they were cut are those of the mirrored picture, where left is "
         "right. Six of the eight answers have a mirrored twin, and of those one in two is right.",
         "Left and right can be told apart only where the patches themselves show that they are mirrored; of "
-        "all others 62.5 % are right.",
+        "all others 62.5% are right.",
     ),
 }
 """Of views that are mirrored too late: the ceiling and why; what is said where nothing is mirrored before, so

@@ -81,7 +81,7 @@ _ALL = (
     Guard(
         "rotation-flip", "rotation", "Mirror first, turn last",
         "A view that is mirrored after it was turned left is the mirrored picture turned right: of the two "
-        "quarter turns either answer is as good. No network can know better, so accuracy stops at 75 %.",
+        "quarter turns either answer is as good. No network can know better, so accuracy stops at 75%.",
         {"flip_after": True}, ON, steps=600,
     ),
     Guard(
@@ -148,7 +148,7 @@ _ALL = (
     Guard(
         "location-flip", "location", "Mirror first, cut last",
         "A pair whose patches are mirrored after they were cut shows left as right, and its answer still "
-        "says left. Six of the eight answers are then as good as their mirrored twins: it stops at 62.5 %.",
+        "says left. Six of the eight answers are then as good as their mirrored twins: it stops at 62.5%.",
         {"flip_after": True}, ON,
     ),
 )  # fmt: skip

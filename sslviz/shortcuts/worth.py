@@ -17,7 +17,7 @@ PROBES = {"knn": "their neighbours", "linear": "a linear probe"}
 
 @dataclass(frozen=True)
 class Mark:
-    """What is found of one network: a share of 1 and the ends of its 95 % interval."""
+    """What is found of one network: a share of 1 and the ends of its 95% interval."""
 
     value: float
     low: float
@@ -36,7 +36,7 @@ class Measure:
     untrained: Mark
     low: float
     high: float
-    """The 95 % interval of what the run without the guard is ahead by; below nought if it is worse."""
+    """The 95% interval of what the run without the guard is ahead by; below nought if it is worse."""
     asked: int
 
 

@@ -82,7 +82,7 @@ class Location(Task):
 
     flip_after: bool = option(False)
     """Mirror both patches of every second pair after they were cut, and leave the answer as it is. A mistake,
-    to see what it does: left cannot be told from right, and accuracy stops at 62.5 %.
+    to see what it does: left cannot be told from right, and accuracy stops at 62.5%.
     Paper: never."""
 
     aberration: float = option(0.0, low=0.0, high=30.0)

@@ -47,7 +47,7 @@ class Rotation(Task):
 
     flip_after: bool = option(False)
     """Mirror every second view after it was turned. A known bug, to see what it does: a mirrored view that
-    was turned left cannot be told from one turned right, and accuracy stops at 75 %.
+    was turned left cannot be told from one turned right, and accuracy stops at 75%.
     Paper: never; the flip comes first."""
 
     bars: float = option(0.0, low=0.0, high=0.8)

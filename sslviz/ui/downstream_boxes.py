@@ -89,7 +89,7 @@ def _figures(numbers: dict[str, Any]) -> None:
     rule, block = numbers["chosen"]["run"]
     said = [
         "**CorLoc**: the share of images in which half of what the drawn box and the object’s box cover is "
-        "covered by both (Deselaers et al. 2010). In small, 95 % intervals.",
+        "covered by both (Deselaers et al. 2010). In small, 95% intervals.",
         f"No label was used: a box is drawn around the largest part of a map that stands out. Of the trained "
         f"network by “{RULES[rule].lower()}” on {pictures.literal(block)}, which was right most often on "
         f"{numbers['images']:,} other images than the {numbers['images']:,} that these figures are of.",
@@ -132,7 +132,7 @@ def _how(rule: str) -> str:
         "What is above the value that splits the map into two groups that differ most (Otsu 1979) stands "
         "out; the box is drawn around its largest connected part.\n\n"
         f"The centre box is {CENTRE:.0%} of the side wide and high, in the middle of every image. “Colours "
-        "alone” is what is unlike the border in red, green and blue, with no network. Bars are 95 % "
+        "alone” is what is unlike the border in red, green and blue, with no network. Bars are 95% "
         "intervals."
     )
 

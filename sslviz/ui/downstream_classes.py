@@ -42,9 +42,9 @@ SOURCES = {
 BESIDE = 4
 """Other runs that can stand beside, at most."""
 WHICH = (
-    "**Name the probe with the number.** For the same features of RotNet on CIFAR-10 91 % is published with "
-    "a convolutional block and 89 % with three layers on conv2 (Gidaris et al. 2018, both quoted "
-    "second-hand); linear probes on pooled features of other networks gave some 55 to 62 % (recalled, "
+    "**Name the probe with the number.** For the same features of RotNet on CIFAR-10 91% is published with "
+    "a convolutional block and 89% with three layers on conv2 (Gidaris et al. 2018, both quoted "
+    "second-hand); linear probes on pooled features of other networks gave some 55 to 62% (recalled, "
     "unchecked)."
 )
 
@@ -136,7 +136,7 @@ def _worth(division: Division, linear: Judged, whole: Judged | None) -> None:
     cells = st.grid(5, min_column_width=120)
     for source, title in SOURCES.items():
         low, high = linear.interval(source)
-        cells.metric(title, f"{linear.accuracy(source):.1%}", help=f"95 % interval {low:.1%} to {high:.1%}.")
+        cells.metric(title, f"{linear.accuracy(source):.1%}", help=f"95% interval {low:.1%} to {high:.1%}.")
     if whole is not None:
         cells.metric(
             "Trained on labels", f"{whole.accuracy('supervised'):.1%}", help="The same network, from scratch."
@@ -200,7 +200,7 @@ def _by_block(division: Division, found: dict[str, Judged], whole: Judged | None
         levels["labels"] = whole.accuracy("supervised")
     charts.shares(lines, levels, key="downstream_blocks", x="block")
     st.caption(
-        "Bars are 95 % intervals. The best block is rarely the last, which is bent to the pretext task; it "
+        "Bars are 95% intervals. The best block is rarely the last, which is bent to the pretext task; it "
         "is chosen on known images, so its figure is an honest one."
     )
 
@@ -267,7 +267,7 @@ def _table(division: Division, found: dict[str, Judged], whole: Judged | None) -
         f'<div class="sv-beside"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
-    st.caption(f"In small 95 % intervals, then the block that was chosen on known images. {WHICH}")
+    st.caption(f"In small 95% intervals, then the block that was chosen on known images. {WHICH}")
 
 
 def _cell(judged: Judged, source: str) -> str:

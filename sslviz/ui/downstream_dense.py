@@ -51,7 +51,7 @@ def arguments(run: Run, images: ImageSet, digest: str) -> dict[str, Any]:
 
 
 def span(interval: Sequence[float]) -> str:
-    """A 95 % interval of a share, in per cent."""
+    """A 95% interval of a share, in per cent."""
     return f"{100 * interval[0]:.0f} to {100 * interval[1]:.0f}"
 
 

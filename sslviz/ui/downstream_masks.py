@@ -87,7 +87,7 @@ def _figures(found: Segmentation, numbers: dict[str, Any]) -> None:
     what = f"{kinds} labels and the background" if kinds > 1 else "the object and the background"
     said = [
         f"**Mean intersection over union (mIoU)** of {what}: by class, of the pixels that it has in the mask "
-        "or in the answer, the share that it has in both; then the mean of the classes. In small, 95 % "
+        "or in the answer, the share that it has in both; then the mean of the classes. In small, 95% "
         "intervals.",
         f"A linear classifier of single places, on the frozen features of all blocks, has learned from the "
         f"masks of {found.known:,} images and is asked about {found.asked:,} others.",

@@ -228,7 +228,7 @@ def _explained(found: Lineup, images: ImageSet) -> str:
         )
     return (
         f"Probes know {found.known:,} images and are asked about {found.asked:,} others; a network is read "
-        "at the block that does best on what is known. The bar is the 95 % interval, the stroke the same "
+        "at the block that does best on what is known. The bar is the 95% interval, the stroke the same "
         "network untrained: each task reads images in its own way, so that each has its own. “Untrained” is "
         "that of the first."
     )

@@ -92,7 +92,7 @@ def _score(score: Score | None, most: float, bold: bool) -> str:
     beside = f"{100 * score.low:.0f} to {100 * score.high:.0f}"
     beside += f" · {escape(score.block)}" if score.block else ""
     stroke = ""
-    said = f"95 % interval {score.low:.1%} to {score.high:.1%}"
+    said = f"95% interval {score.low:.1%} to {score.high:.1%}"
     if score.lead is not None:
         untrained = score.accuracy - score.lead.difference
         stroke = f'<u style="left:{untrained / most:.1%}"></u>'

@@ -97,7 +97,7 @@ def show_charts(paper: Paper, told: Mapping[str, Any] | None) -> None:
 def _measured_words(told: Mapping[str, Any]) -> str:
     return pictures.literal(
         f"{told['measured'].capitalize()}, of {told['tested']:,} images of {told['images']}; the strokes are "
-        f"intervals of 95 %. {_scaled(told)}",
+        f"intervals of 95%. {_scaled(told)}",
         600,
     )
 
@@ -138,7 +138,7 @@ def details(told: Mapping[str, Any]) -> None:
 
 COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "Measured": lambda row: percent(row["value"]),
-    "95 % interval": lambda row: " to ".join(percent(end) for end in row["interval"] or ()),
+    "95% interval": lambda row: " to ".join(percent(end) for end in row["interval"] or ()),
     "Chance": lambda row: percent(row["chance"]),
     "Untrained": lambda row: percent(row["untrained"]),
     "Raw pixels": lambda row: percent(row["pixels"]),

@@ -26,7 +26,7 @@ class Share:
 def draw(
     rows: Sequence[Share], task: str, chance: float | None, ceiling: float | None = None, *, label: str = ""
 ) -> None:
-    """Bars of a whole of 100 %; a dotted line is chance, a red one what is possible at best."""
+    """Bars of a whole of 100%; a dotted line is chance, a red one what is possible at best."""
     cells = "".join(_row(row, chance, ceiling) for row in rows)
     keys = f"<span>chance {percent(chance)}</span>" if chance is not None else ""
     if ceiling is not None:

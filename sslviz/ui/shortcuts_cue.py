@@ -38,7 +38,7 @@ def show(guard: Guard, images: ImageSet, strength: float) -> None:
             )
         st.caption(
             f"Asked about {len(at[OFF].shares):,} images, each by a classifier that has not seen it; the "
-            "strokes are intervals of 95 %."
+            "strokes are intervals of 95%."
         )
     if alone.missing(guard, images):
         # The strength stays out of what is asked for: a slider that moves is no other job.

@@ -335,6 +335,47 @@ def test_flipping_after_turning_is_explained_where_it_is_switched_on() -> None:
     assert "a mirrored left turn looks like a right turn" in words(app)
 
 
+def test_changed_options_outlive_a_reload_since_they_are_in_the_address() -> None:
+    a_set("some", 6)
+    app = opened("location", options="location~gap=0~jitter=0~colour=none")
+    assert not app.exception
+    assert any("Options (3 changed)" in expander.label for expander in app.expander)
+    gap = next(box for box in app.number_input if box.label == "Gap")
+    assert gap.value == 0.0
+    gap.set_value(0.25).run()
+    assert "gap=0.25" in str(app.query_params["options"])
+    next(button for button in app.button if button.label == "Back to the defaults").click().run()
+    assert "options" not in app.query_params
+    train = opened("train", task="location", options="location~gap=0")
+    assert not train.exception
+    assert any("--option gap=0" in code.value for code in train.code)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "location~gap=nan",
+        "location~gap=x~jitter=1e999",
+        "location~nothing=1",
+        "jigsaw~tile=1",
+        "~~=",
+        "location~gap=-5",
+    ],
+)
+def test_options_of_an_address_that_make_no_sense_do_no_harm(asked: str) -> None:
+    a_set("some", 6)
+    app = opened("location", options=asked)
+    assert not app.exception
+    assert next(box for box in app.number_input if box.label == "Gap").value in (0.0, 0.5)
+
+
+def test_options_are_read_as_they_were_written() -> None:
+    from sslviz.ui import options
+
+    changed = {"gap": 0.25, "permutations": 100, "grey": True, "colour": "none", "aberration": 10.0}
+    assert options.read(options.said("location", changed)) == changed
+
+
 def test_shares_are_rounded_as_people_read_them() -> None:
     from sslviz.ui.words import percent, verdict
 

@@ -11,6 +11,7 @@ from sslviz.imagesets import ImageSet
 from sslviz.ui import (
     frame,
     looks,
+    options,
     permutation_lab,
     pictures,
     task_look,
@@ -48,6 +49,7 @@ VIEWS = {
 def draw(name: str) -> None:
     """The page of the task `name`."""
     look = looks.TASKS[name]
+    options.keep(name)
     st.title(look.title, anchor=False)
     st.markdown(look.sentence)
     images = frame.open_current()

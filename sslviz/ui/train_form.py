@@ -42,6 +42,7 @@ def choose(images: ImageSet) -> Spec:
     )
     task = task if task in looks.TASKS else tasks[0]
     st.query_params["task"] = st.session_state["linked_task"] = task
+    options.keep(task)
     st.caption(looks.TASKS[task].sentence)
     left, right = st.columns([2, 1])
     with left:

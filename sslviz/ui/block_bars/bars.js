@@ -42,13 +42,17 @@ function bars(root, data, choose) {
   for (const one of data.lines) {
     const line = part("div", "bb-line");
     line.style.bottom = height(one.share);
-    line.append(part("span", "", `${one.name} ${percent(one.share)}`));
     plot.append(line);
   }
   const key = part("div", "bb-key");
   for (const [name, kind] of [["trained", ""], ["untrained", "bb-other"]]) {
     const entry = part("span");
     entry.append(part("i", kind), name);
+    key.append(entry);
+  }
+  for (const one of data.lines) {
+    const entry = part("span");
+    entry.append(part("i", "bb-dash"), `${one.name} ${percent(one.share)}`);
     key.append(entry);
   }
   root.replaceChildren(plot, names, key);

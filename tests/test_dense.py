@@ -297,10 +297,13 @@ def test_boxes_of_oblong_images_are_those_of_their_square() -> None:
     assert boxes.of_entry(entry(100, 100, (0.5, 0.5, 0.5, 0.7))) is None
 
 
-def test_halves_share_no_image() -> None:
-    by, reported = boxes.halves(11)
+def test_images_to_choose_by_and_to_report_share_none() -> None:
+    by, reported = boxes.parts(11)
     assert sorted([*by, *reported]) == list(range(11))
     assert abs(len(by) - len(reported)) <= 1
+    by, reported = boxes.parts(2000)
+    assert (len(by), len(reported)) == (400, 1600)
+    assert len({*by, *reported}) == 2000
 
 
 def test_the_box_is_around_the_largest_part_that_stands_out() -> None:
@@ -431,6 +434,7 @@ def test_a_network_too_large_to_train_here_goes_without(monkeypatch: pytest.Monk
     monkeypatch.setattr(computing, "FEWEST_KNOWN", 6)
     monkeypatch.setattr(computing, "FEWEST_ASKED", 2)
     monkeypatch.setattr(computing, "FEWEST_LOCATED", 4)
+    monkeypatch.setattr(computing, "LOCATING_WORK", 0)
     images, run = make_set(24), make_run()
     found = dense.segment(run, images)
     assert set(found.sources) == {"run", "untrained", "colour"}
@@ -439,13 +443,13 @@ def test_a_network_too_large_to_train_here_goes_without(monkeypatch: pytest.Monk
     assert len(dense.locate(run, images).rows) == 4
 
 
-def test_localisation_chooses_by_one_half_and_reports_the_other() -> None:
+def test_localisation_chooses_by_some_and_reports_the_others() -> None:
     images, run = make_set(24), make_run()
     found = dense.locate(run, images)
     numbers = found.numbers()
     assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
     assert numbers["images"] == 12
-    by, reported = boxes.halves(24)
+    by, reported = boxes.parts(24)
     for source in ("run", "untrained"):
         rule, block = found.chosen(source)
         shares = {

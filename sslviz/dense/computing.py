@@ -25,9 +25,9 @@ ESTIMATED = 500
 """Images that BatchNorm statistics are taken from."""
 SHOWN = 24
 """Images whose answers are kept as pictures."""
-WORK = 1e12
-"""Floating-point operations that a network may take to read the images: some 20 seconds on two cores. Larger
-networks read fewer images."""
+WORK, LOCATING_WORK = 1e12, 2.5e12
+"""Floating-point operations that a network may take to read the images, of masks and of boxes: some 20 and
+50 seconds on two cores. Larger networks read fewer images."""
 TRAINING_WORK = 6e12
 """The same for training on masks; `small` takes 1.7e12 at 64 pixels."""
 FEWEST_KNOWN, FEWEST_ASKED, FEWEST_LOCATED = 100, 50, 100
@@ -97,7 +97,7 @@ def locate(run: Run, images: ImageSet, report: Report) -> None:
     """See `sslviz.dense.locate`."""
     keep_freed_memory()
     side = networks.side_for(run, images)
-    most = int(WORK / _operations(networks.untrained(run).encoder, side + 2 * locating.frame(side)))
+    most = int(LOCATING_WORK / _operations(networks.untrained(run).encoder, side + 2 * locating.frame(side)))
     rows, _ = boxes.rows(images, max(FEWEST_LOCATED, min(boxes.LOOKED, most)))
     steps = _Steps(report, 1 + len(LOCATING))
     steps.next("Reading images")

@@ -22,7 +22,7 @@ RULES = {"energy": "Energy", "component": "First component", "contrast": "Unlike
 
 @dataclass(frozen=True, eq=False)
 class Localisation:
-    """Boxes in N images of a set. Half of the images choose rule and block, the others are reported."""
+    """Boxes in N images of a set. Some of the images choose rule and block, the others are reported."""
 
     rows: NDArray[np.int64]
     """(N,) rows of the images."""
@@ -34,12 +34,12 @@ class Localisation:
     @property
     def reported(self) -> NDArray[np.int64]:
         """Places of the images that figures are of."""
-        return boxes.halves(len(self.rows))[1]
+        return boxes.parts(len(self.rows))[1]
 
     def chosen(self, source: str, rule: str = "") -> tuple[str, str]:
-        """(rule, block) that was right most often on the half that is not reported; of one rule where it is
-        given."""
-        by, _ = boxes.halves(len(self.rows))
+        """(rule, block) that was right most often on the images that are not reported; of one rule where it
+        is given."""
+        by, _ = boxes.parts(len(self.rows))
         return max(
             [
                 (one, block)
@@ -92,6 +92,7 @@ class Localisation:
         leads = {other: self.lead(other) for other in ("untrained", "colour", "centre")}
         return {
             "images": len(self.reported),
+            "chosen_by": len(self.rows) - len(self.reported),
             "corloc": corloc,
             "chosen": {source: list(self.chosen(source)) for source in ("run", "untrained")},
             "intervals": {source: self.interval(source) for source in (*SOURCES, "centre", "whole")},

@@ -92,7 +92,7 @@ def _figures(numbers: dict[str, Any]) -> None:
         "covered by both (Deselaers et al. 2010). In small, 95% intervals.",
         f"No label was used: a box is drawn around the largest part of a map that stands out. Of the trained "
         f"network by “{RULES[rule].lower()}” on {pictures.literal(block)}, which was right most often on "
-        f"{numbers['images']:,} other images than the {numbers['images']:,} that these figures are of.",
+        f"{numbers['chosen_by']:,} other images than the {numbers['images']:,} that these figures are of.",
         lead("the untrained network", *numbers["lead"]["untrained"]),
         lead("colours alone", *numbers["lead"]["colour"]),
     ]

@@ -2,6 +2,9 @@
 
 `home/cache/<area>/<digest>/<name>.bin`. A file is whole or counts as not there, so whoever reads computes
 anew what was damaged, dropped or never made. Nothing in the cache is the only copy of anything.
+
+Who agrees in all of that finds the same, whoever they are; so each workspace notes in `kept.txt` what it has
+used, and when it goes, what nobody else has noted goes with it.
 """
 
 from __future__ import annotations
@@ -10,10 +13,12 @@ import contextlib
 import hashlib
 import io
 import json
+import re
 import shutil
 import time
 import zlib
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +26,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sslviz import settings
-from sslviz.files import as_json, write_atomically
+from sslviz.errors import UserError
+from sslviz.files import append, as_json, write_atomically
 
 Arrays = dict[str, NDArray[Any]]
 
 YOUNG_SECONDS = 3600.0
+NOTES = "kept.txt"
+ENTRY = re.compile(r"[a-z]+/[0-9a-f]{32}(\.[a-z]+)?")
+_whose: ContextVar[Path | None] = ContextVar("whose", default=None)
+_noted: set[tuple[Path, str]] = set()
+"""What this process has noted."""
 
 
 def area_of(name: str) -> Path:
@@ -36,7 +47,47 @@ def area_of(name: str) -> Path:
 def folder(area: str, depends: Sequence[Any]) -> Path:
     """Where something is kept: a name made of everything that it depends on."""
     text = json.dumps(list(depends), sort_keys=True, default=str)
-    return area_of(area) / hashlib.sha256(text.encode()).hexdigest()[:32]
+    return entry(area, hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+def entry(area: str, name: str) -> Path:
+    """A folder or a file of an area by its name, 32 hexadecimal digits; noted as used."""
+    whose, noted = _whose.get(), f"{area}/{name}"
+    if whose is not None:
+        notes = whose / NOTES
+        # The notes go with the workspace, which its owner may fill again.
+        if (notes, noted) not in _noted or not notes.exists():
+            with contextlib.suppress(OSError, UserError):
+                whose.mkdir(parents=True, exist_ok=True)
+                append(notes, f"{noted}\n".encode())
+                _noted.add((notes, noted))
+    return area_of(area) / name
+
+
+def work_for(workspace: Path | None) -> None:
+    """From now on, in this thread, what is used is noted in this workspace."""
+    _whose.set(workspace)
+
+
+def release(workspace: Path) -> None:
+    """Remove from the cache what this workspace has noted and no other one has."""
+    own = _notes(workspace)
+    with contextlib.suppress(OSError):
+        for other in workspace.parent.iterdir():
+            if other != workspace and own:
+                own -= _notes(other)
+    for noted in own:
+        path = settings.load().home / "cache" / noted
+        with contextlib.suppress(OSError):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _notes(workspace: Path) -> set[str]:
+    try:
+        lines = (workspace / NOTES).read_text("ascii", "replace").split("\n")
+    except OSError:
+        return set()
+    return {line for line in lines if ENTRY.fullmatch(line)}
 
 
 def write(path: Path, arrays: Mapping[str, NDArray[Any]], **head: Any) -> None:

@@ -66,6 +66,45 @@ class Settings:
     cancel_seconds: float = 10.0
     """How long a cancelled run may take to save its state before it is ended."""
 
+    server: int = 0
+    """Whether many people use this home, each with a workspace of their own; see `docs/server.md`."""
+    run_minutes: float = 1.0
+    """What a run is asked for unless somebody says otherwise."""
+    most_minutes: float = 0.0
+    """Longest run, in minutes of the clock; this limit and those below hold for a workspace, and nought is
+    none."""
+    most_queued: int = 0
+    """Most runs that wait at a time."""
+    most_jobs: int = 0
+    """Most short jobs at work at a time, one a workspace; the rest wait. Of the whole home."""
+    most_runs: int = 0
+    """Most runs that are kept."""
+    most_images: int = 0
+    """Most images, all sets together."""
+    most_bytes: int = 0
+    """Most room on the disk: images, what is made of them, and runs."""
+    spare_bytes: int = 0
+    """Room that has to be left on the disk, whoever takes it; nought is any."""
+    retention_days: float = 7.0
+    """A visitor's workspace that nobody has come to for so many days is deleted; nought keeps it for ever.
+    The workspace "local" is nobody's visit and stays."""
+
+
+SERVER: dict[str, object] = {
+    "run_minutes": 0.33,
+    "most_minutes": 2.0,
+    "most_queued": 3,
+    "most_jobs": 2,
+    "most_runs": 50,
+    "most_images": 5_000,
+    "most_bytes": 2_000 * MEGABYTE,
+    "spare_bytes": 1_000 * MEGABYTE,
+}
+"""Defaults where many people share a machine: a class of thirty gets round in ten minutes."""
+
+LIMITS = ("most_minutes", "most_queued", "most_runs", "most_images", "most_bytes", "spare_bytes")
+"""The limits of one workspace."""
+
 
 def load() -> Settings:
     """Settings as the environment has them now.
@@ -85,6 +124,8 @@ def load() -> Settings:
             raise UserError(
                 f"{variable} is {text!r}, which is not a number.", f"Unset it or give {kind.__name__}."
             ) from None
+    if values.get("server"):
+        values = SERVER | values
     return Settings(**values)  # type: ignore[arg-type]
 
 
@@ -101,3 +142,8 @@ def _folder(variable: str, text: str) -> Path:
 def workspace(name: str = "local") -> Path:
     """Folder of one person's sets and runs: `home/workspaces/<name>`."""
     return load().home / "workspaces" / name
+
+
+def shared() -> Path:
+    """Folder of the sets and runs that every workspace lists and none can change: `home/shared`."""
+    return load().home / "shared"

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sslviz import images, settings
+from sslviz import images, kept
 from sslviz.files import write_atomically
 from sslviz.imagesets import ImageSet
 
@@ -71,7 +71,7 @@ def _sheet(imageset: ImageSet, place: int, report: Callable[[int], None] | None)
     rows = range(place * EACH, min(len(imageset), (place + 1) * EACH))
     tall = -(-len(rows) // COLUMNS)
     key = hashlib.sha256(f"1 {tile} {place} {imageset.fingerprint}".encode()).hexdigest()[:32]
-    path = settings.load().home / "cache" / "sprites" / f"{key}.jpg"
+    path = kept.entry("sprites", f"{key}.jpg")
     jpeg = _read(path)
     if jpeg is None:
         sheet = np.full((tall * tile, COLUMNS * tile, 3), 128, np.uint8)

@@ -17,13 +17,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from sslviz import files, jobs, settings
+from sslviz import files, jobs, journal, settings, workspaces
 from sslviz.errors import UserError
 from sslviz.runs import Run, is_held
 
 POLL_SECONDS = 0.1
 WARM_SECONDS = 8.0
 """A spare waits this long: first the server paints its page."""
+TIDY_SECONDS = 3600.0
+"""How often it looks for what can go."""
 BEGIN_SECONDS = 120.0
 """A process that has not taken its run's lock after this long is given up."""
 OFFER_SECONDS = 3.0
@@ -73,7 +75,7 @@ class Supervisor:
         self.ready: subprocess.Popen[bytes] | None = None
         """The spare of short jobs, or the process that it became."""
         self.ready_is_free = False
-        self.born = self.needed = time.monotonic()
+        self.born = self.needed = self.tidied = time.monotonic()
         for name in ("queue", "running"):
             (self.home / name).mkdir(parents=True, exist_ok=True)
 
@@ -87,6 +89,8 @@ class Supervisor:
             self.hand_over()
             now = time.monotonic()
             serving = jobs.server_lives()
+            if now - self.tidied > TIDY_SECONDS:
+                self.tidy()
             if self.working or jobs.tickets() or serving:
                 self.needed = now
                 if now - self.born > WARM_SECONDS:
@@ -96,11 +100,17 @@ class Supervisor:
             time.sleep(POLL_SECONDS)
 
     def tidy(self) -> None:
-        """Remove what processes that were killed have left lying about."""
+        """Remove what processes that were killed have left lying about, and workspaces that nobody has come
+        to for as long as they are kept."""
         folders = [self.home / name for name in ("queue", "running", "cache")]
+        folders += [self.home / "workspaces", self.home / "shared" / "sets", self.home / "shared" / "runs"]
         for folder in (*folders, *(self.home / "workspaces").glob("*/runs")):
             files.sweep(folder)
         files.rotate(self.home / "supervisor.log", self.settings.max_log_bytes)
+        with contextlib.suppress(OSError, UserError):
+            for name in workspaces.expire():
+                journal.note("workspace expired", workspace=name)
+        self.tidied = time.monotonic()
 
     def adopt(self) -> None:
         """Take over what an earlier supervisor claimed: runs at work, and those it never started."""

@@ -17,7 +17,7 @@ APP = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
 ORDER = (
     ("errors", "visible"),
     ("settings", "files", "allocating", "threads"),
-    ("images", "archives", "tasks", "figures", "tables", "kept", "intervals"),
+    ("images", "archives", "tasks", "figures", "tables", "kept", "intervals", "quotas", "journal"),
     ("imagesets", "runs", "model", "plan", "recipes", "options"),
     ("features",),
     (
@@ -37,7 +37,7 @@ ORDER = (
         "comparison",
         "advice",
     ),
-    ("examinee",),
+    ("examinee", "workspaces", "sharing"),
     ("quiz",),
     (
         "exam",
@@ -89,6 +89,8 @@ WITHOUT_TORCH = (
     "pretext",
     "lineup",
     "shortcuts",
+    "workspaces",
+    "sharing",
     "cli",
 )
 """The server and the processes that decode images import these, and must not wait for torch."""

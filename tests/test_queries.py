@@ -38,7 +38,7 @@ def known() -> tuple[Run, ImageSet]:
 def test_an_image_of_the_set_finds_itself_by_every_source() -> None:
     run, made = known()
     for row in (3, 11):
-        query = queries.uploaded("mine.png", images.bitmap(made.pixels(row)))
+        query = queries.uploaded(settings.workspace(), "mine.png", images.bitmap(made.pixels(row)))
         for source, block in (("run", "block4"), ("untrained", "block2"), ("pixels", None)):
             one = embeddings.find(run, made, source, block)  # type: ignore[arg-type]
             assert one is not None
@@ -66,25 +66,31 @@ def test_a_part_is_cut_where_it_was_drawn() -> None:
 
 
 def test_an_uploaded_picture_is_recalled() -> None:
-    query = queries.uploaded("<b>.png", images.bitmap(np.full((40, 50, 3), 90, np.uint8)))
-    again = queries.recall(query.key)
+    query = queries.uploaded(
+        settings.workspace(), "<b>.png", images.bitmap(np.full((40, 50, 3), 90, np.uint8))
+    )
+    again = queries.recall(settings.workspace(), query.key)
     assert again is not None
     assert (again.pixels == query.pixels).all()
     for wrong in ("", "../secret", "0" * 16):
-        assert queries.recall(wrong) is None
+        assert queries.recall(settings.workspace(), wrong) is None
 
 
 def test_what_is_no_picture_is_a_sentence() -> None:
     with pytest.raises(UserError, match=r"notes\.txt is"):
-        queries.uploaded("notes.txt", b"hello")
+        queries.uploaded(settings.workspace(), "notes.txt", b"hello")
     with pytest.raises(UserError, match=r"cut\.png"):
-        queries.uploaded("cut.png", images.bitmap(np.full((40, 50, 3), 90, np.uint8))[:60])
+        queries.uploaded(
+            settings.workspace(), "cut.png", images.bitmap(np.full((40, 50, 3), 90, np.uint8))[:60]
+        )
 
 
 def test_old_pictures_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queries, "KEPT", 2)
     for level in range(4):
-        queries.uploaded("x.png", images.bitmap(np.full((40, 50, 3), 50 * level, np.uint8)))
+        queries.uploaded(
+            settings.workspace(), "x.png", images.bitmap(np.full((40, 50, 3), 50 * level, np.uint8))
+        )
     assert len(list((settings.load().home / "cache" / "queries").iterdir())) == 2
 
 

@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sslviz import embeddings, images, neighbors, settings
+from sslviz import embeddings, images, neighbors
 from sslviz.embeddings.stored import Embedding
 from sslviz.errors import UserError
 from sslviz.files import write_atomically
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
 
+FOLDER = "queries"
+"""In a workspace: they are somebody's own, whoever else has the same set."""
 KEPT = 200
 """Pictures; of more the oldest are forgotten."""
 LEAST = 8
@@ -50,27 +52,29 @@ class Found:
     """(k,) in [-1, 1]."""
 
 
-def uploaded(name: str, data: bytes) -> Query:
-    """A picture from a file, read in a process of its own. Raises `UserError` for what is no image."""
+def uploaded(workspace: Path, name: str, data: bytes) -> Query:
+    """A picture from a file, read in a process of its own and kept in the workspace. Raises `UserError` for what is no image."""
     from sslviz.images.pool import decode_all
 
     for _, found in decode_all([(name, data)], processes=1):
         if not isinstance(found, images.Stored):
             raise UserError(f"{name} {found.message}.", found.hint or "Choose another picture.")
-        path = _folder() / f"{found.id}.jpg"
-        write_atomically(path, found.jpeg)
-        for old in sorted(_folder().glob("*.jpg"), key=lambda one: one.stat().st_mtime)[:-KEPT]:
+        folder = workspace / FOLDER
+        write_atomically(folder / f"{found.id}.jpg", found.jpeg)
+        for old in sorted(folder.glob("*.jpg"), key=lambda one: one.stat().st_mtime)[:-KEPT]:
             old.unlink(missing_ok=True)
         return Query(found.id, name, images.decode_jpeg(found.jpeg))
     raise AssertionError("one file in, one answer out")
 
 
-def recall(key: str) -> Query | None:
-    """A picture that was uploaded before, by its key; None where it is forgotten."""
+def recall(workspace: Path, key: str) -> Query | None:
+    """A picture that was uploaded to the workspace before, by its key; None where it is forgotten."""
     if not re.fullmatch("[0-9a-f]{16}", key):
         return None
     try:
-        return Query(key, "Your picture", images.decode_jpeg((_folder() / f"{key}.jpg").read_bytes()))
+        return Query(
+            key, "Your picture", images.decode_jpeg((workspace / FOLDER / f"{key}.jpg").read_bytes())
+        )
     except (OSError, UserError):
         return None
 
@@ -109,7 +113,3 @@ def find(query: Query, run: Run, known: ImageSet, embedding: Embedding, k: int =
         asked = features.through(encoder, task, square, blocks=[embedding.block])[embedding.block]
     indices, similarity = neighbors.search(asked, np.asarray(embedding.features), k)
     return Found(indices[0], similarity[0])
-
-
-def _folder() -> Path:
-    return settings.load().home / "cache" / "queries"

@@ -27,19 +27,14 @@ from sslviz.imagesets.index import (
     check_name,
     find,
     folders,
+    is_shared,
     read_index,
     show_name,
+    visible,
     write_index,
 )
-from sslviz.imagesets.opened import (
-    PATIENCE_SECONDS,
-    ImageSet,
-    NewImage,
-    count_labels,
-    delete_folder,
-    locked,
-    names_locked,
-)
+from sslviz.imagesets.locks import PATIENCE_SECONDS, delete_folder, locked, names_locked
+from sslviz.imagesets.opened import ImageSet, NewImage, count_labels
 from sslviz.imagesets.sample import Sample, draw_evenly, labels_digest
 
 __all__ = [
@@ -83,11 +78,13 @@ class Summary:
     """Name of its folder: outlives a renaming."""
     problem: str = ""
     """Why the set cannot be opened; empty for a healthy one."""
+    shared: bool = False
+    """Shown to every workspace, and changed by none."""
 
 
 def names(workspace: Path) -> list[Summary]:
     """The sets of a workspace, built-in ones first, then by name; an unreadable one with its problem."""
-    found = [_summary(folder) for folder in folders(workspace)]
+    found = [_summary(folder) for folder in visible(workspace)]
     return sorted(found, key=lambda summary: (not summary.builtin, summary.name.casefold(), summary.name))
 
 
@@ -176,7 +173,15 @@ def _summary(folder: Path) -> Summary:
     except UserError as error:
         return Summary(folder.name, 0, {}, 0.0, builtin=False, id=folder.name, problem=error.message)
     counts = count_labels(index.entries)
-    return Summary(index.name, len(index.entries), counts, index.created, index.builtin, folder.name)
+    return Summary(
+        index.name,
+        len(index.entries),
+        counts,
+        index.created,
+        index.builtin,
+        folder.name,
+        shared=is_shared(folder),
+    )
 
 
 def _copies(part: ImageSet) -> Iterator[NewImage]:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sslviz import settings
 from sslviz.errors import UserError
 from sslviz.files import read_json, write_json
 from sslviz.visible import visible
@@ -135,9 +136,42 @@ def folders(workspace: Path) -> list[Path]:
         return []
 
 
-def find(workspace: Path, name: str) -> Path | None:
-    """Folder of the set called `name`, if there is one."""
+def visible(workspace: Path) -> list[Path]:
+    """Folders of the workspace's own sets, then of those that are shared with everybody.
+
+    A shared set that the workspace holds itself, or whose name one of its own has, is not listed.
+    """
+    own = folders(workspace)
+    there = {folder.name for folder in own}
+    shared = [folder for folder in folders(settings.shared()) if folder.name not in there]
+    taken = {_name(folder) for folder in own} if shared else set()
+    return own + [folder for folder in shared if _name(folder) not in taken]
+
+
+def _name(folder: Path) -> str | None:
+    try:
+        return read_index(folder).name
+    except UserError:
+        return None
+
+
+def is_shared(folder: Path) -> bool:
+    """Whether the set in `folder` is one of those that everybody sees and nobody changes."""
+    return folder.parent.parent == settings.shared()
+
+
+def count_images(workspace: Path) -> int:
+    """Images of all the sets that are the workspace's own."""
+    total = 0
     for folder in folders(workspace):
+        with contextlib.suppress(UserError):
+            total += len(read_index(folder).entries)
+    return total
+
+
+def find(workspace: Path, name: str) -> Path | None:
+    """Folder of the set called `name`, if there is one; the workspace's own before one that is shared."""
+    for folder in visible(workspace):
         with contextlib.suppress(UserError):
             if read_index(folder).name == name:
                 return folder

@@ -17,11 +17,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from sslviz import images, settings
+from sslviz import images, quotas, settings
 from sslviz.errors import UserError
 from sslviz.files import writing
 from sslviz.imagesets.arrays import build, load
-from sslviz.imagesets.index import PACKS, Box, Entry, Index, check_name, read_index, show_name, write_index
+from sslviz.imagesets.index import (
+    Box,
+    Entry,
+    Index,
+    check_name,
+    count_images,
+    is_shared,
+    read_index,
+    PACKS,
+    show_name,
+    write_index,
+)
+from sslviz.imagesets.locks import PATIENCE_SECONDS, delete_folder, locked, names_locked
 from sslviz.imagesets.packs import Pack
 
 if TYPE_CHECKING:
@@ -30,9 +42,6 @@ if TYPE_CHECKING:
     from sslviz.images import Pixels, Stored
 
     Report = Callable[[int, int], None]
-
-PATIENCE_SECONDS = 5.0
-"""How long a click waits for another writer of the same set."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,17 @@ class ImageSet:
     def builtin(self) -> bool:
         """Made by sslviz rather than from somebody's files."""
         return self._index.builtin
+
+    @property
+    def shared(self) -> bool:
+        """Shown to every workspace, and changed by none."""
+        return is_shared(self.folder)
+
+    @property
+    def notes(self) -> Path:
+        """The folder of what somebody writes about the set: its own, or for a shared one a place in their
+        workspace."""
+        return self.workspace / "notes" / self.id if self.shared else self.folder
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -204,12 +224,13 @@ class ImageSet:
         """Append images; returns how many were added and how many were in the set already.
 
         `new` is consumed one at a time; the folders and zips that it comes from, `paths`, are remembered. All
-        or nothing: on any error, also a full disk or Ctrl-C, the set is as it was. Waits while another
-        process adds to the same set.
+        or nothing: on any error, also a full disk, Ctrl-C, or more than the workspace may hold, the set is as
+        it was. Waits while another process adds to the same set.
         """
         with self._changing(timeout=-1):
             index = self._index
             known = set(self.ids)
+            allowance = quotas.Allowance(self.workspace, count_images(self.workspace))
             entries: list[Entry] = []
             duplicates = 0
             with (
@@ -222,6 +243,7 @@ class ImageSet:
                     if stored.id in known:
                         duplicates += 1
                         continue
+                    allowance.take(len(stored.jpeg) + len(stored.thumbnail))
                     known.add(stored.id)
                     entries.append(_append(image, stored, pictures, thumbs, masks))
                 origin = _grown(index.origin, paths) if entries or duplicates else index.origin
@@ -346,43 +368,6 @@ def _clean(label: str | None) -> str | None:
     if label is None:
         return None
     return show_name(label).strip()[:80] or None
-
-
-def delete_folder(folder: Path) -> None:
-    """Remove a set from the disk."""
-    # The index first: from then on the set is gone, even where some file cannot be removed yet.
-    (folder / "index.json").unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        _lock_path(folder).unlink()
-
-
-def _lock_path(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.lock")
-
-
-@contextlib.contextmanager
-def locked(folder: Path, timeout: float, name: str) -> Iterator[None]:
-    """Be the only writer of the set in `folder`; -1 seconds means to wait for it. Raises `UserError`."""
-    lock = FileLock(_lock_path(folder), timeout=timeout)
-    try:
-        with writing(folder):
-            lock.acquire()
-    except Timeout:
-        raise UserError(f"Images are being added to {name!r}.", "Try again when that is done.") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextlib.contextmanager
-def names_locked(workspace: Path) -> Iterator[None]:
-    """Two who choose the same name at once: one of them is told that it is taken."""
-    with writing(workspace):
-        (workspace / "sets").mkdir(parents=True, exist_ok=True)
-    with FileLock(workspace / "sets" / "names.lock", timeout=30):
-        yield
 
 
 def _damaged(name: str) -> UserError:

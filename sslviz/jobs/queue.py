@@ -25,7 +25,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from sslviz import runs, settings
+from sslviz import quotas, runs, settings
 from sslviz.errors import UserError
 from sslviz.files import read_json, write_json, writing
 from sslviz.jobs import processes
@@ -42,7 +42,7 @@ BEGUN = "begun-"
 """What a worker puts before the name of a ticket that it takes."""
 FOUND_OUT = frozenset(
     ("images_id", "fingerprint", "count", "labels", "since", "plan", "replans", "side", "view", "classes",
-     "created", "schema")
+     "created", "limit", "schema")
 )  # fmt: skip
 """What a run's spec learns after it was asked for."""
 
@@ -54,12 +54,23 @@ def ask(workspace: Path, spec: Spec) -> Run:
     """Make a run and queue it. The same asked for twice within three seconds is one run, whichever tab or
     server hears the second click.
 
-    Raises `UserError` for a spec whose values make no sense and a home that cannot be written to.
+    Raises `UserError` for a spec whose values make no sense, a home that cannot be written to, and more than
+    a workspace may ask for.
     """
     with FileLock(lock_file("ask"), timeout=30):
-        run = _just_asked(workspace, spec) or runs.create(workspace, spec)
+        run = _just_asked(workspace, spec)
+        if run is None:
+            quotas.check_minutes(workspace, spec.minutes)
+            _check_waiting(workspace)
+            run = runs.create(workspace, spec)
         submit(run)
     return run
+
+
+def _check_waiting(workspace: Path) -> None:
+    if quotas.limits_of(workspace).most_queued:
+        whose = str(workspace.resolve())
+        quotas.check_waiting(workspace, sum(_workspace(ticket) == whose for ticket in _unordered()))
 
 
 def _just_asked(workspace: Path, spec: Spec) -> Run | None:
@@ -77,7 +88,7 @@ def _asked(spec: Spec) -> dict[str, Any]:
 def submit(run: Run) -> None:
     """Queue a run, new or to be resumed, and see to it that a supervisor lives. Twice is once.
 
-    Raises `UserError` for a home that cannot be written to.
+    Raises `UserError` for a home that cannot be written to, and where as many of the workspace wait as may.
     """
     queue = settings.load().home / "queue"
     with writing(queue):
@@ -86,6 +97,7 @@ def submit(run: Run) -> None:
             if run.status().finished_state:
                 _drop_tickets(run, queue)  # one that was cancelled while it waited
             if not any(queue.glob(f"*-{run.id}")) and _settled(run):
+                _check_waiting(run.workspace)
                 _enqueue(run, queue)
     # For a run that waits already, too: its supervisor may have died.
     processes.start_supervisor()

@@ -1,4 +1,4 @@
-"""The names that a person has given to images of a set, kept in the set's folder.
+"""The names that a person has given to images of a set, kept in the set's folder, or for a shared set in theirs.
 
 They are not labels: nothing else reads them until they are applied. Each change is written at once and can be
 taken back. A name outlives the removal of its image, which may be added again.
@@ -63,7 +63,7 @@ def clean(name: str) -> str:
 
 def read(images: ImageSet) -> Names:
     """The names given so far."""
-    given, past, damaged = _load(_path(images.folder))
+    given, past, damaged = _load(_path(images.notes))
     there = set(images.ids)
     known = {image: name for image, name in given.items() if image in there}
     return Names(known, len(given) - len(known), bool(past), damaged)
@@ -96,7 +96,7 @@ def forget(images: ImageSet, ids: Collection[str]) -> None:
 def undo(images: ImageSet) -> None:
     """Take the last change back; does nothing where there is none. Raises `UserError` as `forget` does."""
     with _locked(images):
-        path = _path(images.folder)
+        path = _path(images.notes)
         given, past, _ = _load(path)
         if past:
             for image, before in past.pop().items():
@@ -109,7 +109,7 @@ def undo(images: ImageSet) -> None:
 
 def _change(images: ImageSet, new: Callable[[Given], Given]) -> None:
     with _locked(images):
-        path = _path(images.folder)
+        path = _path(images.notes)
         before, past, damaged = _load(path)
         after = new(before)
         changed: _Change = {
@@ -143,9 +143,10 @@ def _locked(images: ImageSet) -> Iterator[None]:
     """Be the only one who changes the names: two tabs lose nothing of each other's."""
     if not (images.folder / "index.json").exists():  # or writing would make the folder anew
         raise UserError("The image set no longer exists.", "Choose another one.")
-    lock = FileLock(images.folder / "naming.lock", timeout=PATIENCE_SECONDS)
+    lock = FileLock(images.notes / "naming.lock", timeout=PATIENCE_SECONDS)
     try:
-        with writing(images.folder):
+        with writing(images.notes):
+            images.notes.mkdir(parents=True, exist_ok=True)
             lock.acquire()
     except Timeout:
         raise UserError("The names are being changed elsewhere.", "Try again in a moment.") from None

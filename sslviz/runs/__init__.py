@@ -23,20 +23,19 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sslviz import files, settings
+from sslviz import files, quotas, settings
 from sslviz.errors import UserError
 from sslviz.files import read_json, write_atomically, write_json, writing
 from sslviz.runs import checkpoints
 from sslviz.runs.ids import ID, new_id
-from sslviz.runs.records import FINISHED, Spec, State, Status, checked, plain
+from sslviz.runs.records import FINISHED, Spec, State, Status, checked, plain, read_as
 
 __all__ = [
     "FINISHED", "ID", "Run", "Spec", "State", "Status",
@@ -46,8 +45,6 @@ __all__ = [
 BUNDLED = Path(__file__).parent.parent / "encoders"
 """The encoders that come with the package, in the same layout."""
 
-RACY_NANOSECONDS = 2 * 10**9
-"""Two versions of a file that are younger than this may have the same time, size and place on the disk."""
 FULL_BYTES = 1_000_000
 """A disk with less room than this is full."""
 ORPHAN_SECONDS = 10.0
@@ -74,7 +71,7 @@ class Run:
     folder: Path
     spec: Spec
     bundled: bool = False
-    """Comes with the package: read only."""
+    """Comes with the package, or is shared with everybody: read only."""
     damage: str = ""
     """Why the folder cannot be read; empty for a sound one."""
 
@@ -91,6 +88,11 @@ class Run:
     @property
     def note(self) -> str:
         return self._note().get("note") or self.spec.note
+
+    @property
+    def shared(self) -> bool:
+        """Shown to every workspace, and changed by none."""
+        return self.workspace == settings.shared()
 
     @property
     def workspace(self) -> Path:
@@ -141,7 +143,7 @@ class Run:
 
     def read_status(self) -> Status:
         try:
-            status: Status = _read_as(Status, self.folder, "status.json")
+            status: Status = read_as(Status, self.folder, "status.json")
         except FileNotFoundError:
             return Status(state="done" if self.bundled else "queued", updated=self.spec.created)
         except (OSError, ValueError):
@@ -299,7 +301,8 @@ class Run:
 
     def _refuse_bundled(self, what: str) -> None:
         if self.bundled:
-            raise UserError(f"Run {self.id} comes with sslviz and cannot {what}.")
+            whence = "is shared with everybody" if self.shared else "comes with sslviz"
+            raise UserError(f"Run {self.id} {whence} and cannot {what}.")
 
 
 def _ids(workspace: Path) -> list[str]:
@@ -313,11 +316,15 @@ def _ids(workspace: Path) -> list[str]:
 def create(workspace: Path, spec: Spec) -> Run:
     """A new run, queued.
 
-    Raises `UserError` for a spec whose values make no sense, and where the folder cannot be written.
+    Raises `UserError` for a spec whose values make no sense, where the folder cannot be written, and where
+    the workspace may have no more runs.
     """
     known = _ids(workspace)
+    quotas.check_runs(workspace, len(known))
+    quotas.check_room(workspace)
     folder = workspace / "runs" / new_id(known[-1] if known else "")
-    spec = checked(Spec, {**asdict(spec), "created": time.time()})
+    limit = quotas.limits_of(workspace).most_minutes or None
+    spec = checked(Spec, {**asdict(spec), "created": time.time(), "limit": limit})
     status = Status(updated=time.time(), message="Waiting for its turn.")
     # Whole, or not there: half a run would be the latest one.
     draft = files.temporary_beside(folder)
@@ -336,7 +343,7 @@ def create(workspace: Path, spec: Spec) -> Run:
 def read_run(folder: Path, bundled: bool = False) -> Run:
     """The run in `folder`, however damaged."""
     try:
-        return Run(folder, _read_as(Spec, folder, "spec.json"), bundled)
+        return Run(folder, read_as(Spec, folder, "spec.json"), bundled)
     except UserError as error:
         damage = str(error)
     except (OSError, ValueError):
@@ -344,35 +351,27 @@ def read_run(folder: Path, bundled: bool = False) -> Run:
     return Run(folder, Spec(task="", images=""), bundled, damage)
 
 
-def _read_as(kind: type[Any], folder: Path, name: str) -> Any:
-    """What is in a file as a `Spec` or `Status`; what was written a while ago is not read again each time.
-
-    With ten thousand runs in a list, handling paths would take longer than reading the files.
-    """
-    path = os.path.join(folder, name)  # noqa: PTH118
-    found = os.stat(path)  # noqa: PTH116
-    if abs(time.time_ns() - found.st_mtime_ns) < RACY_NANOSECONDS:
-        return checked(kind, read_json(path))
-    return _remembered(kind.__name__, path, found.st_ino, found.st_mtime_ns, found.st_size)
-
-
-@lru_cache(maxsize=40_000)
-def _remembered(kind: str, path: str, *_: int) -> Any:
-    return checked({"Spec": Spec, "Status": Status}[kind], read_json(path))
-
-
 def _bundled() -> list[Run]:
     try:
-        folders = sorted(path for path in BUNDLED.iterdir() if ID.fullmatch(path.name))
+        return _fixed(sorted(path for path in BUNDLED.iterdir() if ID.fullmatch(path.name)))
     except OSError:
         return []
+
+
+def _shared(known: Collection[str]) -> list[Run]:
+    """Those that everybody sees, newest first, but for the ids `known`, which a workspace holds itself."""
+    shared = settings.shared()
+    return _fixed(shared / "runs" / id_ for id_ in reversed(_ids(shared)) if id_ not in known)
+
+
+def _fixed(folders: Iterable[Path]) -> list[Run]:
     return [run for run in (read_run(folder, bundled=True) for folder in folders) if not run.damage]
 
 
 def listing(workspace: Path) -> list[Run]:
-    """Every run, newest first, then the encoders that come with the package."""
-    parent = workspace / "runs"
-    return [read_run(parent / id_) for id_ in reversed(_ids(workspace))] + _bundled()
+    """Every run, newest first, then those that are shared, and the encoders that come with the package."""
+    parent, known = workspace / "runs", _ids(workspace)
+    return [*(read_run(parent / id_) for id_ in reversed(known)), *_shared(known), *_bundled()]
 
 
 def newest(workspace: Path, count: int) -> Iterator[Run]:
@@ -389,7 +388,7 @@ def open_run(workspace: Path, id_: str) -> Run:
         return read_run(workspace / "runs" / known[-1])
     if id_ in known:
         return read_run(workspace / "runs" / id_)
-    for run in _bundled():
+    for run in (*_shared(known), *_bundled()):
         if run.id == id_:
             return run
     raise UserError(f"There is no run {id_[:40]!r}.", "`sslviz runs` lists those there are.")

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
+import os
 import shlex
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from sslviz.errors import UserError
+from sslviz.files import read_json
 
 THREADS = 256
 """Most threads of torch: with very many more its libraries end the process."""
+RACY_NANOSECONDS = 2 * 10**9
+"""Two versions of a file that are younger than this may have the same time, size and place on the disk."""
 SCHEMA = 1
 """Version of the folder. Older ones are read, newer ones are refused with a sentence."""
 
@@ -82,6 +89,8 @@ class Spec:
     """Side of a view in pixels: with `classes`, what the network is built from."""
     classes: Classes | None = None
     created: Moment = 0.0
+    limit: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    """Minutes at work after which it is stopped, by the rules of the place where it was made."""
     schema: int = SCHEMA
 
     @property
@@ -191,6 +200,24 @@ def checked(kind: type[Any], value: object) -> Any:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or kind.__name__.lower()
         raise UserError(f"{where} is {first.get('input')!r:.60}: {first['msg'].lower()}.") from None
+
+
+def read_as(kind: type[Any], folder: Path, name: str) -> Any:
+    """What is in a file as a `Spec` or `Status`; what was written a while ago is not read again each time.
+
+    With ten thousand runs in a list, handling paths would take longer than reading the files. Raises
+    `UserError` for what makes no sense, `OSError` and `ValueError` for what cannot be read.
+    """
+    path = os.path.join(folder, name)  # noqa: PTH118
+    found = os.stat(path)  # noqa: PTH116
+    if abs(time.time_ns() - found.st_mtime_ns) < RACY_NANOSECONDS:
+        return checked(kind, read_json(path))
+    return _remembered(kind.__name__, path, found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=40_000)
+def _remembered(kind: str, path: str, *_: int) -> Any:
+    return checked({"Spec": Spec, "Status": Status}[kind], read_json(path))
 
 
 def plain(value: Any) -> Any:

@@ -149,7 +149,7 @@ def _uploaded(key: str) -> None:
     if file is None:
         return
     try:
-        query = queries.uploaded(pictures.name_of(file.name), file.getvalue())
+        query = queries.uploaded(frame.workspace(), pictures.name_of(file.name), file.getvalue())
     except UserError as error:
         st.session_state["query_problem"] = error
         return

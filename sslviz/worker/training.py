@@ -81,10 +81,15 @@ def _attempt(run: Run, stop: Stop, tell: Report) -> Status:
     ended: dict[str, Any]
     try:
         with hold_device(run.spec.device, run, stop, tell) as device:
+            stop.begin()
             ended = _train_with_half(run, device, stop, tell)
     except Cancelled:
         step = run.read_status().step
-        ended = {"state": "cancelled", "message": f"Cancelled at step {step}." if step else "Cancelled."}
+        message = f"Cancelled at step {step}." if step else "Cancelled."
+        if stop.overdue():
+            minutes = "one minute" if stop.limit == 1 else f"{stop.limit:g} minutes"
+            message = f"Stopped at step {step:,} after {minutes}, which is the most that a run may take here."
+        ended = {"state": "cancelled", "message": message}
     except UserError as error:
         ended = {"state": "failed", "message": error.message, "hint": error.hint}
     except KeyboardInterrupt:

@@ -56,6 +56,8 @@ class Stop:
 
     def __init__(self, run: Run) -> None:
         self.flag = run.cancel_flag
+        self.limit = run.spec.limit if run.spec.minutes is None else None
+        self.until: float | None = None
         self.signalled = False
         self.looked = 0.0
 
@@ -64,7 +66,17 @@ class Stop:
         if not self.signalled and now - self.looked > WAIT_SECONDS:
             self.looked = now
             self.signalled = self.flag.exists()
-        return self.signalled
+        return self.signalled or self.overdue()
+
+    def begin(self) -> None:
+        """From now on the minutes count that a run of a number of steps may take; one of so many minutes
+        was asked for them."""
+        if self.limit is not None:
+            self.until = time.monotonic() + 60 * self.limit
+
+    def overdue(self) -> bool:
+        """Whether those minutes are over."""
+        return self.until is not None and time.monotonic() > self.until
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:

@@ -1,0 +1,59 @@
+"""Who may write to a set: one at a time, and nobody to one that is shared."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from sslviz.errors import UserError
+from sslviz.files import writing
+from sslviz.imagesets.index import is_shared
+
+PATIENCE_SECONDS = 5.0
+"""How long a click waits for another writer of the same set."""
+
+
+def delete_folder(folder: Path) -> None:
+    """Remove a set from the disk."""
+    # The index first: from then on the set is gone, even where some file cannot be removed yet.
+    (folder / "index.json").unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        _lock_path(folder).unlink()
+
+
+def _lock_path(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
+
+
+@contextlib.contextmanager
+def locked(folder: Path, timeout: float, name: str) -> Iterator[None]:
+    """Be the only writer of the set in `folder`; -1 seconds means to wait for it. Raises `UserError`."""
+    if is_shared(folder):
+        raise UserError(
+            f"{name!r} is shared with everybody, and cannot be changed here.",
+            "Merge it with a set of your own: the new set is yours.",
+        )
+    lock = FileLock(_lock_path(folder), timeout=timeout)
+    try:
+        with writing(folder):
+            lock.acquire()
+    except Timeout:
+        raise UserError(f"Images are being added to {name!r}.", "Try again when that is done.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def names_locked(workspace: Path) -> Iterator[None]:
+    """Two who choose the same name at once: one of them is told that it is taken."""
+    with writing(workspace):
+        (workspace / "sets").mkdir(parents=True, exist_ok=True)
+    with FileLock(workspace / "sets" / "names.lock", timeout=30):
+        yield

@@ -1,13 +1,14 @@
 """The server's log: one JSON object a line in `home/logs/server.jsonl`, for whoever runs it.
 
-What is noted is a time, a level, an event in plain words, the beginning of a workspace's name, and numbers or
-names of sslviz's own. Neither the name of a file nor anything else that a visitor wrote can get in: a text that
-is not of the plain kind is refused. Nothing that goes wrong with the log ever stops what is noted.
+What is noted is a time, a level, an event in plain words, the beginning of a workspace's name, and numbers
+or names of sslviz's own. Neither the name of a file nor anything else that a visitor wrote can get in: a
+text that is not of the plain kind is refused. Nothing that goes wrong with the log stops what is noted.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
 import time
@@ -76,6 +77,6 @@ def _rotate(log: Path) -> None:
         if log.stat().st_size < most:  # another process was first
             return
         older = [log, *(log.with_name(f"server.{number}.jsonl") for number in range(1, KEPT + 1))]
-        for before, after in reversed(list(zip(older, older[1:], strict=False))):
+        for before, after in reversed(list(itertools.pairwise(older))):
             with contextlib.suppress(FileNotFoundError):
                 before.replace(after)

@@ -60,7 +60,7 @@ def limits_of(workspace: Path) -> Settings:
     the visitors' limits are not meant for."""
     limits = settings.load()
     if limits.server and workspace == settings.workspace():
-        return replace(limits, **dict.fromkeys(settings.LIMITS, 0))
+        return replace(limits, **settings.UNLIMITED)
     return limits
 
 

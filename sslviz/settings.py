@@ -102,8 +102,15 @@ SERVER: dict[str, object] = {
 }
 """Defaults where many people share a machine: a class of thirty gets round in ten minutes."""
 
-LIMITS = ("most_minutes", "most_queued", "most_runs", "most_images", "most_bytes", "spare_bytes")
-"""The limits of one workspace."""
+UNLIMITED: dict[str, Any] = {
+    "most_minutes": 0.0,
+    "most_queued": 0,
+    "most_runs": 0,
+    "most_images": 0,
+    "most_bytes": 0,
+    "spare_bytes": 0,
+}
+"""No limits of one workspace."""
 
 
 def load() -> Settings:

@@ -1,7 +1,7 @@
 """Sets and runs that everybody who uses a server sees, and nobody changes: `home/shared/{sets,runs}`.
 
 What is shared is a copy under the same id, made by whoever runs the server. It is listed in every workspace
-after what is there; a set in the workspace that has the same name hides it. To change it is to share it again.
+after what is there; a set in the workspace that has the same name hides it. What has changed is shared again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The workspaces of many people in one home: how they are named, how long they stay, and how they go.
 
-A visitor's browser keeps a token that nobody can guess. The name of the workspace, which paths are made of, is
-a digest of it, or of who is signed in: no name that is seen somewhere opens anything, and nothing that comes
-from outside becomes part of a path. The workspace "local" is that of whoever runs sslviz, and nobody's visit.
+A visitor's browser keeps a token that nobody can guess. The name of the workspace, which paths are made of,
+is a digest of it, or of who is signed in: no name that is seen somewhere opens anything, and nothing that
+comes from outside becomes part of a path. The workspace "local" is that of whoever runs sslviz, and nobody's visit.
 
 What is deleted is all there is: sets, runs, the jobs that were asked for there, and whatever is kept in the
 cache that no other workspace uses.
@@ -188,7 +188,8 @@ def _at_work(workspace: Path, own: list[Job] | None = None) -> bool:
     if own is None:
         own = [job for job, owner in _jobs() if owner == workspace]
     waits = any(run.read_status().state == "queued" and _ticketed(run) for run in _own_runs(workspace))
-    return waits or any(is_held(one.lock) for one in (*_own_runs(workspace), *own))
+    locks = [run.lock for run in _own_runs(workspace)] + [job.lock for job in own]
+    return waits or any(is_held(lock) for lock in locks)
 
 
 def _ticketed(run: runs.Run) -> bool:

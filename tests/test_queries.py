@@ -16,6 +16,14 @@ from sslviz.runs import Run
 COUNT = 20
 
 
+def upload(name: str, data: bytes) -> queries.Query:
+    return queries.uploaded(settings.workspace(), name, data)
+
+
+def recall(key: str) -> queries.Query | None:
+    return queries.recall(settings.workspace(), key)
+
+
 def known() -> tuple[Run, ImageSet]:
     """Images of coarse colours, with a run on them, and everything computed."""
     draw = np.random.default_rng(0)
@@ -38,7 +46,7 @@ def known() -> tuple[Run, ImageSet]:
 def test_an_image_of_the_set_finds_itself_by_every_source() -> None:
     run, made = known()
     for row in (3, 11):
-        query = queries.uploaded(settings.workspace(), "mine.png", images.bitmap(made.pixels(row)))
+        query = upload("mine.png", images.bitmap(made.pixels(row)))
         for source, block in (("run", "block4"), ("untrained", "block2"), ("pixels", None)):
             one = embeddings.find(run, made, source, block)  # type: ignore[arg-type]
             assert one is not None
@@ -66,32 +74,26 @@ def test_a_part_is_cut_where_it_was_drawn() -> None:
 
 
 def test_an_uploaded_picture_is_recalled() -> None:
-    query = queries.uploaded(
-        settings.workspace(), "<b>.png", images.bitmap(np.full((40, 50, 3), 90, np.uint8))
-    )
-    again = queries.recall(settings.workspace(), query.key)
+    query = upload("<b>.png", images.bitmap(np.full((40, 50, 3), 90, np.uint8)))
+    again = recall(query.key)
     assert again is not None
     assert (again.pixels == query.pixels).all()
     for wrong in ("", "../secret", "0" * 16):
-        assert queries.recall(settings.workspace(), wrong) is None
+        assert recall(wrong) is None
 
 
 def test_what_is_no_picture_is_a_sentence() -> None:
     with pytest.raises(UserError, match=r"notes\.txt is"):
-        queries.uploaded(settings.workspace(), "notes.txt", b"hello")
+        upload("notes.txt", b"hello")
     with pytest.raises(UserError, match=r"cut\.png"):
-        queries.uploaded(
-            settings.workspace(), "cut.png", images.bitmap(np.full((40, 50, 3), 90, np.uint8))[:60]
-        )
+        upload("cut.png", images.bitmap(np.full((40, 50, 3), 90, np.uint8))[:60])
 
 
 def test_old_pictures_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queries, "KEPT", 2)
     for level in range(4):
-        queries.uploaded(
-            settings.workspace(), "x.png", images.bitmap(np.full((40, 50, 3), 50 * level, np.uint8))
-        )
-    assert len(list((settings.load().home / "cache" / "queries").iterdir())) == 2
+        upload("x.png", images.bitmap(np.full((40, 50, 3), 50 * level, np.uint8)))
+    assert len(list((settings.workspace() / "queries").iterdir())) == 2
 
 
 def test_without_the_network_there_is_no_answer() -> None:

@@ -53,7 +53,10 @@ class Found:
 
 
 def uploaded(workspace: Path, name: str, data: bytes) -> Query:
-    """A picture from a file, read in a process of its own and kept in the workspace. Raises `UserError` for what is no image."""
+    """A picture from a file, read in a process of its own and kept in the workspace.
+
+    Raises `UserError` for what is no image.
+    """
     from sslviz.images.pool import decode_all
 
     for _, found in decode_all([(name, data)], processes=1):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import mmap
-import shutil
 import statistics
 import zlib
 from collections import Counter
@@ -15,13 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from sslviz import images, quotas, settings
 from sslviz.errors import UserError
-from sslviz.files import writing
 from sslviz.imagesets.arrays import build, load
 from sslviz.imagesets.index import (
+    PACKS,
     Box,
     Entry,
     Index,
@@ -29,7 +27,6 @@ from sslviz.imagesets.index import (
     count_images,
     is_shared,
     read_index,
-    PACKS,
     show_name,
     write_index,
 )

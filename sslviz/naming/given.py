@@ -1,4 +1,6 @@
-"""The names that a person has given to images of a set, kept in the set's folder, or for a shared set in theirs.
+"""The names that a person has given to images of a set, kept in the set's folder.
+
+For a set that everybody sees they are kept in the person's workspace.
 
 They are not labels: nothing else reads them until they are applied. Each change is written at once and can be
 taken back. A name outlives the removal of its image, which may be added again.

@@ -59,7 +59,7 @@ def current(scene: Scene) -> Query | None:
     """The picture in the address that is asked about: one that was brought along, or a part of an image."""
     key = st.query_params.get("query")
     if key is not None:
-        return queries.recall(frame.workspace(), key)
+        return queries.recall(scene.images.workspace, key)
     if "part" in st.query_params and scene.current is not None:
         return queries.part(scene.images, scene.current, part() or MIDDLE)
     return None

@@ -2,7 +2,7 @@
 
 A visitor's browser keeps a token that nobody can guess. The name of the workspace, which paths are made of,
 is a digest of it, or of who is signed in: no name that is seen somewhere opens anything, and nothing that
-comes from outside becomes part of a path. The workspace "local" is that of whoever runs sslviz, and nobody's visit.
+comes from outside becomes part of a path. "local" is the workspace of whoever runs sslviz, and no visit.
 
 What is deleted is all there is: sets, runs, the jobs that were asked for there, and whatever is kept in the
 cache that no other workspace uses.

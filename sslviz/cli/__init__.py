@@ -12,7 +12,19 @@ from collections.abc import Sequence
 import typer
 
 import sslviz
-from sslviz.cli import bench, compare, evaluate, images, inspect, machine, reproduce, runs, shortcut, train
+from sslviz.cli import (
+    bench,
+    compare,
+    evaluate,
+    images,
+    inspect,
+    machine,
+    reproduce,
+    runs,
+    share,
+    shortcut,
+    train,
+)
 from sslviz.cli.output import complain
 from sslviz.errors import UserError
 
@@ -44,6 +56,8 @@ app.command("runs")(runs.runs)
 app.command("reproduce")(reproduce.reproduce)
 app.command("shortcut")(shortcut.shortcut)
 app.command("cue")(shortcut.cue)
+app.command("share")(share.share)
+app.command("unshare")(share.unshare)
 app.command("bench")(bench.bench)
 app.command("doctor")(machine.doctor)
 

@@ -21,6 +21,8 @@ from sslviz.cli.output import complain, emit
 from sslviz.errors import UserError
 
 PORTS_TRIED = 20
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+ALLOW = typer.Option([], "--allow", metavar="NAME", help="Name that the server is reached by; no other is.")
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "fuse.sshfs", "lustre"}
 """Where locks and renames cannot be trusted."""
 
@@ -29,8 +31,18 @@ def serve_app(
     host: str = typer.Option("127.0.0.1", help="Address to listen on; only this machine by default."),
     port: int = typer.Option(8501, min=1, max=65535, help="Port; the next free one if it is taken."),
     browser: bool = typer.Option(True, help="Open a browser, when started from a terminal."),
+    server: bool = typer.Option(
+        False, "--server", help="For many people: each gets a workspace of their own, and limits hold."
+    ),
+    allow: list[str] = ALLOW,
 ) -> None:
     """Serve the app and open it in a browser."""
+    from sslviz import settings
+
+    if server:
+        os.environ["SSLVIZ_SERVER"] = "1"  # for what is started from here, too
+    server = bool(settings.load().server)
+    check_host(host, server)
     script = app_script()
     port = free_port(host, port)
     # Streamlit adds only the script's folder to the path; the pages import the package.
@@ -48,11 +60,21 @@ def serve_app(
         timer = threading.Timer(1.5, webbrowser.open, [url])
         timer.daemon = True
         timer.start()
-    options = streamlit_options(script, host, port)
+    options = streamlit_options(script, host, port) | ({"server.allowedHosts": allow} if allow else {})
     try:
-        serving.serve(script, options)
+        serving.serve_many(script, options) if server else serving.serve(script, options)
     finally:
         lock.release()
+
+
+def check_host(host: str, server: bool) -> None:
+    """Refuse to show one person's workspace, with all rights, to whoever reaches this machine."""
+    if not server and host not in LOOPBACK and not host.startswith("127."):
+        raise UserError(
+            f"On {host} everybody who can reach this machine would share your own images and runs, and could "
+            "delete them.",
+            "With --server each browser gets a workspace of its own; see sslviz/docs/server.md.",
+        )
 
 
 def app_script() -> Path:
@@ -80,6 +102,9 @@ def streamlit_options(script: Path, host: str, port: int) -> dict[str, Any]:
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "viewer",
         "client.showErrorDetails": "none",
+        "server.enableXsrfProtection": True,
+        "server.enableCORS": True,
+        "server.enableStaticServing": False,
         "global.developmentMode": False,
         "logger.hideWelcomeMessage": True,
     }

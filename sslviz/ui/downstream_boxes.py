@@ -18,7 +18,7 @@ from sslviz.figures import PALETTE
 from sslviz.images import encode_jpeg, square
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
-from sslviz.ui import charts, downstream_dense, frame, pictures, waiting, words
+from sslviz.ui import charts, downstream_dense, frame, pictures, remember, waiting, words
 from sslviz.ui.downstream_dense import DRAWN, lead, span
 
 NAMES = {
@@ -70,12 +70,12 @@ def show(run: Run, images: ImageSet) -> None:
     _gallery(images, found, rule, stamp)
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
+@remember.resource(max_entries=4)
 def _found(_run: Run, _images: ImageSet, stamp: str) -> Localisation | None:  # noqa: ARG001
     return dense.find_boxes(_run, _images)
 
 
-@st.cache_data(show_spinner=False, max_entries=16)
+@remember.data(max_entries=16)
 def _numbers(_found: Localisation, stamp: str) -> dict[str, Any]:  # noqa: ARG001
     return _found.numbers()
 
@@ -160,7 +160,7 @@ def _gallery(images: ImageSet, found: Localisation, rule: str, stamp: str) -> No
     )
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
+@remember.data(max_entries=32)
 def _pictures(
     _images: ImageSet,
     _found: Localisation,

@@ -17,7 +17,7 @@ from sslviz.figures import PALETTE
 from sslviz.images import encode_jpeg, square
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
-from sslviz.ui import charts, downstream_dense, pictures, waiting, words
+from sslviz.ui import charts, downstream_dense, pictures, remember, waiting, words
 from sslviz.ui.downstream_dense import DRAWN, lead, span
 
 if TYPE_CHECKING:
@@ -65,12 +65,12 @@ def show(run: Run, images: ImageSet) -> None:
     _gallery(images, asked, found, stamp)
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
+@remember.resource(max_entries=4)
 def _found(_run: Run, _images: ImageSet, stamp: str) -> Segmentation | None:  # noqa: ARG001
     return dense.find_masks(_run, _images)
 
 
-@st.cache_data(show_spinner=False, max_entries=16)
+@remember.data(max_entries=16)
 def _numbers(_found: Segmentation, stamp: str) -> dict[str, Any]:  # noqa: ARG001
     return _found.numbers()
 
@@ -180,7 +180,7 @@ def _gallery(images: ImageSet, asked: masks.Question, found: Segmentation, stamp
     st.caption(f"{len(found.shown)} of the images that were asked about, evenly spread over the set.")
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
+@remember.data(max_entries=32)
 def _pictures(
     _images: ImageSet,
     _asked: masks.Question,

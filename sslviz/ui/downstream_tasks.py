@@ -20,6 +20,7 @@ from sslviz.ui import (
     lineup_table,
     looks,
     pictures,
+    remember,
     run_view,
     train_form,
     waiting,
@@ -178,7 +179,7 @@ def _found(chosen: Sequence[Run], images: ImageSet) -> Lineup | None:
     return _read(chosen, images, str(lineup.path_of(chosen, images)), lineup.state(chosen, images))
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
+@remember.resource(max_entries=8)
 def _read(_chosen: Sequence[Run], _images: ImageSet, path: str, written: int) -> Lineup | None:  # noqa: ARG001
     return lineup.find(_chosen, _images)
 

@@ -13,7 +13,7 @@ from sslviz import embeddings, neighbors
 from sslviz.embeddings import Embedding, Source, queries
 from sslviz.embeddings.queries import Found, Query
 from sslviz.runs import Run
-from sslviz.ui import cropper, embedding_run, embedding_work, pictures, words
+from sslviz.ui import cropper, embedding_run, embedding_work, pictures, remember, words
 from sslviz.ui.embedding_map import Row, thumbnail_rows
 from sslviz.ui.embedding_scene import TITLES, Scene
 
@@ -45,7 +45,7 @@ class Asked:
         return None if one is None else _found(self.query, run, self.scene, one, self.query.key, one.key)
 
 
-@st.cache_resource(show_spinner=False, max_entries=64)
+@remember.resource(max_entries=64)
 def _found(_query: Query, _run: Run, _scene: Scene, _one: Embedding, query: str, key: str) -> Found | None:  # noqa: ARG001
     return queries.find(_query, _run, _scene.images, _one)
 
@@ -192,7 +192,7 @@ def precision(scene: Scene, one: Embedding) -> float | None:
     return _precision_of(one, scene.labels, one.key, hash(scene.labels.tobytes()))
 
 
-@st.cache_data(show_spinner=False, max_entries=128)
+@remember.data(max_entries=128)
 def _precision_of(_one: Embedding, _labels: NDArray[np.int64], key: str, labels: int) -> float | None:  # noqa: ARG001
     return neighbors.precision_at_k(_one.indices, _labels)
 

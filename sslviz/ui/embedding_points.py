@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sslviz.embeddings import Embedding, Source, columns
 from sslviz.embeddings.columns import Column
+from sslviz.ui import remember
 from sslviz.ui.embedding_map import Frames, MapData, Row, thumbnail_rows
 from sslviz.ui.embedding_scene import Scene
 
@@ -69,7 +70,7 @@ def of(
     return _of(scene, embedding, xy, column, view, marks, stamp, words)
 
 
-@st.cache_resource(show_spinner=False, max_entries=24)
+@remember.resource(max_entries=24)
 def _of(
     _scene: Scene,
     _embedding: Embedding,

@@ -15,7 +15,7 @@ from sslviz.embeddings import Embedding, Source, chosen, columns
 from sslviz.embeddings.columns import Column
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
-from sslviz.ui import pictures
+from sslviz.ui import pictures, remember
 from sslviz.ui.embedding_map import Item, Look
 from sslviz.ui.embedding_map import sheets as send_sheets
 
@@ -134,7 +134,7 @@ def all_sheets(images: ImageSet) -> Sequence[sprites.Sheet]:
     return _sheets(images, images.fingerprint)
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
+@remember.resource(max_entries=32)
 def _embedding(
     _run: Run,
     _images: ImageSet,
@@ -145,17 +145,17 @@ def _embedding(
     return embeddings.find(_run, _images, source, block)
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@remember.data(max_entries=64)
 def _scores(_run: Run, _images: ImageSet, source: Source, stamp: str, labels: int) -> dict[str, float]:  # noqa: ARG001
     return embeddings.accuracies(_run, _images, source)
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@remember.data(max_entries=64)
 def _first_block(_run: Run, _images: ImageSet, stamp: str, labels: int) -> tuple[str, str]:  # noqa: ARG001
     return embeddings.first_block(_run, _images, "run")
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
+@remember.resource(max_entries=32)
 def _column(
     _run: Run,
     _images: ImageSet,
@@ -168,17 +168,17 @@ def _column(
     return columns.column(name, _run, _images, _embedding, block)
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
+@remember.resource(max_entries=4)
 def _sheets(_images: ImageSet, fingerprint: str) -> Sequence[sprites.Sheet]:  # noqa: ARG001
     return sprites.sheets(_images)
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
+@remember.resource(max_entries=8)
 def _names(_images: ImageSet, fingerprint: str) -> list[str]:  # noqa: ARG001
     return [pictures.name_of(name) for name in _images.names]
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
+@remember.resource(max_entries=4)
 def _crops(_images: ImageSet, fingerprint: str) -> imagesets.Crops:  # noqa: ARG001
     return imagesets.Crops(_images)
 

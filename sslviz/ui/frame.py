@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import logging
 import runpy
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from sslviz import imagesets, jobs, runs, settings
+from sslviz import imagesets, jobs, journal, kept, runs, settings, workspaces
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
-from sslviz.ui import looks, pictures, tour, work
+from sslviz.ui import looks, pictures, tour, visitor, work
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOS
 
 def workspace() -> Path:
     """The folder of the sets and runs that this session sees."""
-    return settings.workspace()
+    return visitor.workspace()
 
 
 def require() -> None:
@@ -51,11 +51,39 @@ def draw(page: str) -> None:
     """Everything around the page called `page`; called once a run, before it."""
     st.html(Path(__file__).with_name("style.css"))
     st.logo(str(looks.ICON), size="large")
+    _come_in(page)
     with st.sidebar:
         for part in (_choose_set, work.show, _training):
             with guard():
                 part()
     tour.show(page)
+
+
+def _come_in(page: str) -> None:
+    """Where many use the server: who is not signed in is asked to, where one can, and a visit is noted."""
+    if not settings.load().server:
+        return
+    if visitor.login_offered():
+        with st.sidebar if visitor.signed_in() else contextlib.nullcontext():
+            _sign_in_or_out()
+    there = workspace()
+    kept.work_for(there)
+    workspaces.visit(there)
+    if st.session_state.get("noted_page") != page:
+        st.session_state["noted_page"] = page
+        journal.note("page", workspace=there.name, page=page)
+
+
+def _sign_in_or_out() -> None:
+    if visitor.signed_in():
+        name = st.user.to_dict().get("name") or st.user.to_dict().get("email") or "You are signed in"
+        st.caption(pictures.literal(str(name), 80))
+        st.button("Sign out", icon=":material/logout:", on_click=st.logout)
+        return
+    st.title("sslviz", anchor=False)
+    st.markdown("Sign in to bring your images. Nobody else sees them.")
+    st.button("Sign in", icon=":material/login:", type="primary", on_click=st.login)
+    st.stop()
 
 
 def serve() -> None:
@@ -83,7 +111,7 @@ def _set_aside(imported: int) -> int:
     return imported
 
 
-@contextmanager
+@contextlib.contextmanager
 def guard() -> Iterator[None]:
     """Show a `UserError`, or a full disk, as a box of words in place of what could not be drawn."""
     try:
@@ -180,7 +208,8 @@ def choice(name: str, label: str, options: dict[str, str], default: str, *, show
 
 def draw_scenes() -> None:
     """Have the built-in set drawn, in a process of its own."""
-    job = jobs.start("scenes", {"workspace": str(workspace())}, again=True)
+    where = settings.shared() if settings.load().server else workspace()  # once, for everybody
+    job = jobs.start("scenes", {"workspace": str(where)}, again=True)
     work.follow(job, "Drawing the built-in scenes")
 
 
@@ -193,13 +222,20 @@ def pick(label: str, place: str) -> None:
         st.session_state["next_images"] = st.session_state[key]
 
     names = st.session_state.get("image_names", [])
-    st.selectbox(label, names, key=key, on_change=choose, format_func=pictures.name_of)
+    st.selectbox(label, names, key=key, on_change=choose, format_func=set_name)
+
+
+def set_name(name: str) -> str:
+    """A set's name as it is shown in a list of them."""
+    shared = name in st.session_state.get("shared_names", ())
+    return f"{pictures.name_of(name)} · shared" if shared else pictures.name_of(name)
 
 
 def _choose_set() -> None:
     sound = [summary for summary in imagesets.names(workspace()) if not summary.problem]
-    names = [s.name for s in sorted(sound, key=lambda s: (s.builtin, -s.created))]
+    names = [s.name for s in sorted(sound, key=lambda s: (s.builtin, s.shared, -s.created))]
     st.session_state["image_names"] = names
+    st.session_state["shared_names"] = {s.name for s in sound if s.shared and not s.builtin}
     if not names:
         st.session_state.pop("images", None)  # the last one is gone
         st.caption("No image set yet.")
@@ -213,9 +249,7 @@ def _choose_set() -> None:
         st.warning(f"There is no image set {pictures.literal(linked)}.", icon=":material/help:")
     # In the address always, not only where it is not the newest: a link must not mean another set tomorrow.
     st.query_params["images"] = st.session_state["images"]
-    chosen = st.selectbox(
-        "Current images", names, key="images", on_change=_address, format_func=pictures.name_of
-    )
+    chosen = st.selectbox("Current images", names, key="images", on_change=_address, format_func=set_name)
     with guard():
         shown = imagesets.open_set(workspace(), chosen)
         rows = range(0, len(shown), max(1, len(shown) // 5))[:5]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sslviz.imagesets import ImageSet
 from sslviz.shortcuts import GUARDS, OFF, Guard
-from sslviz.ui import pictures
+from sslviz.ui import pictures, remember
 from sslviz.ui.shortcuts_cue import NAMES
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ Found = list[tuple[str, list[NDArray[np.uint8]], list[str]]]
 """Of each measure its pictures and what is said of them."""
 
 
-@st.cache_data(show_spinner=False, max_entries=200)
+@remember.data(max_entries=200)
 def _views(name: str, folder: str, fingerprint: str, row: int, seed: int, _images: ImageSet) -> Found:
     from sslviz.shortcuts import showing
 
@@ -75,7 +75,7 @@ def _views(name: str, folder: str, fingerprint: str, row: int, seed: int, _image
     return found
 
 
-@st.cache_data(show_spinner=False, max_entries=200)
+@remember.data(max_entries=200)
 def _fringes(
     name: str, strength: float, folder: str, fingerprint: str, row: int, seed: int, _images: ImageSet
 ) -> Found:
@@ -104,7 +104,7 @@ def _bound(guard: Guard, which: str, strength: float, images: ImageSet, row: int
     return task, showing.square_of(task, square)
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@remember.data(max_entries=64)
 def _square(folder: str, fingerprint: str, row: int, side: int, _images: ImageSet) -> NDArray[np.uint8]:
     from sslviz import images as decoding
 

@@ -11,7 +11,7 @@ from sslviz import inside
 from sslviz.imagesets import ImageSet
 from sslviz.inside import SOURCES, Look, Patches, Source
 from sslviz.runs import Run
-from sslviz.ui import frame, inside_pictures, inside_work, pictures
+from sslviz.ui import frame, inside_pictures, inside_work, pictures, remember
 
 __all__ = ["show"]
 
@@ -47,7 +47,7 @@ def show(run: Run, images: ImageSet, row: int | None) -> None:
     _dense(run, images, row, stamp)
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
+@remember.data(max_entries=32)
 def _whole(_run: Run, _images: ImageSet, row: int | None, stamp: str) -> bool:  # noqa: ARG001
     """Whether all that is there can be read."""
     looks = [_looks(_run, _images, one) for one in inside.wanted(_images, row)]
@@ -83,7 +83,7 @@ def _filters(run: Run, images: ImageSet, stamp: str) -> None:
     )
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
+@remember.data(max_entries=32)
 def _filters_html(_run: Run, _images: ImageSet, stamp: str) -> str | None:  # noqa: ARG001
     parts = []
     for source in SOURCES:
@@ -135,7 +135,7 @@ def _patches(run: Run, images: ImageSet, stamp: str) -> None:
     )
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
+@remember.resource(max_entries=8)
 def _read_patches(
     _run: Run,
     _images: ImageSet,
@@ -145,7 +145,7 @@ def _read_patches(
     return inside.patches(_run, _images, source)
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@remember.data(max_entries=64)
 def _patches_html(_run: Run, _images: ImageSet, block: str, page: int, stamp: str) -> str:
     parts = []
     for source in SOURCES:
@@ -202,7 +202,7 @@ def _finer(run: Run, side: int) -> str:
     return f"The networks read the image at {side} × {side} pixels{times}."
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@remember.data(max_entries=64)
 def _attention_html(_run: Run, _images: ImageSet, row: int, stamp: str) -> tuple[str, int] | None:  # noqa: ARG001
     found = _looks(_run, _images, row)
     if found is None:
@@ -241,7 +241,7 @@ def _dense(run: Run, images: ImageSet, row: int | None, stamp: str) -> None:
     )
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@remember.data(max_entries=64)
 def _dense_html(_run: Run, _images: ImageSet, rows: tuple[int, ...], block: str, stamp: str) -> str:  # noqa: ARG001
     photos = [inside_pictures.photo(_images.pixels(row), _images.names[row]) for row in rows]
     lines: list[tuple[str, list[str]]] = [("", photos)]

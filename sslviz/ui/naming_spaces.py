@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import streamlit as st
 
 from sslviz import embeddings, naming
 from sslviz.embeddings import Embedding, Source
 from sslviz.imagesets import ImageSet
 from sslviz.naming import Names, Proposals, Space
 from sslviz.runs import Run
+from sslviz.ui import remember
 
 
 def blind_block(known: Sequence[str]) -> str:
@@ -44,7 +44,7 @@ def proposals(found: Embedding, images: ImageSet, names: Names) -> Proposals | N
     return _proposals(found, images, found.key, tuple(names.given.items()))
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
+@remember.resource(max_entries=8)
 def _embedding(
     _run: Run,
     _images: ImageSet,
@@ -55,17 +55,17 @@ def _embedding(
     return embeddings.find(_run, _images, source, block)
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
+@remember.resource(max_entries=8)
 def _space(_found: Embedding, key: str) -> Space:  # noqa: ARG001
     return Space(_found.features)
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
+@remember.resource(max_entries=4)
 def _rows_by_id(_images: ImageSet, fingerprint: str) -> dict[str, int]:  # noqa: ARG001
     return {image: row for row, image in enumerate(_images.ids)}
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
+@remember.resource(max_entries=4)
 def _proposals(
     _found: Embedding,
     _images: ImageSet,

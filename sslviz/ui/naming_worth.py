@@ -13,7 +13,7 @@ from sslviz.imagesets import ImageSet
 from sslviz.naming import Names
 from sslviz.naming.worth import Truth, Worth
 from sslviz.runs import Run
-from sslviz.ui import embedding_work, naming_spaces, pictures
+from sslviz.ui import embedding_work, naming_spaces, pictures, remember
 from sslviz.ui.embedding_scene import SOURCES
 
 BOTH = (
@@ -152,12 +152,12 @@ def _chart(own: dict[str, Worth], random: dict[str, Worth]) -> Any:
     return figure
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
+@remember.data(max_entries=32)
 def _simulated(_found: Embedding, _against: Truth, key: str, digest: int) -> Worth:  # noqa: ARG001
     return naming.simulated(naming_spaces.space(_found), _against)
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
+@remember.data(max_entries=32)
 def _replayed(
     _found: Embedding,
     _against: Truth,

@@ -9,7 +9,7 @@ import streamlit as st
 from sslviz.errors import UserError
 from sslviz.figures import PALETTE
 from sslviz.imagesets import ImageSet
-from sslviz.ui import charts, frame, options, pictures, task_look, words
+from sslviz.ui import charts, frame, options, pictures, remember, task_look, words
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -74,7 +74,7 @@ def _size(asked: int) -> int:
     return int(size)
 
 
-@st.cache_data(show_spinner=False, max_entries=128)
+@remember.data(max_entries=128)
 def _measured(kind: str, count: int) -> tuple[Spread, list[list[int]]]:
     """How far apart the permutations are, and the closest two."""
     from sslviz.tasks import spread

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import streamlit as st
 
 from sslviz.images import encode_jpeg, square
 from sslviz.imagesets import ImageSet
-from sslviz.ui import inside_pictures, pictures
+from sslviz.ui import inside_pictures, pictures, remember
 
 if TYPE_CHECKING:
     from sslviz.preview import Bound
@@ -21,7 +20,7 @@ FULL = 0.995
 """The strongest hundredth or so of the gradients is drawn in full."""
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@remember.data(max_entries=64)
 def drawn(_bound: Bound, _images: ImageSet, at: int, stamp: str) -> tuple[str, str]:  # noqa: ARG001
     """The photograph with the seeds on it, and the gradients of its square, as HTML."""
     import torch

@@ -18,7 +18,7 @@ from sslviz import embeddings, figures, imagesets, runs
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
-from sslviz.ui import embedding_run, frame, looks, pictures, words
+from sslviz.ui import embedding_run, frame, looks, pictures, remember, words
 from sslviz.ui.words import percent
 
 FIRST = "rotation"
@@ -188,7 +188,7 @@ def _worth(run: Run | None, images: ImageSet | None) -> str:
     )
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
+@remember.data(max_entries=32)
 def _known(
     run_id: str,  # noqa: ARG001
     fingerprint: str,  # noqa: ARG001

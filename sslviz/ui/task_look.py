@@ -11,7 +11,7 @@ import streamlit as st
 
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
-from sslviz.ui import ceiling, frame, options, task_figures, task_text
+from sslviz.ui import ceiling, frame, options, remember, task_figures, task_text
 
 if TYPE_CHECKING:
     from sslviz.preview import Bound, Example
@@ -71,7 +71,7 @@ def loading() -> AbstractContextManager[None]:
     return st.spinner("Loading PyTorch…" if "torch" not in sys.modules else "Cutting…")
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
+@remember.resource(max_entries=32)
 def bound(
     name: str,
     options_: tuple[tuple[str, Any], ...],

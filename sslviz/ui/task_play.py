@@ -13,7 +13,7 @@ from sslviz import quiz
 from sslviz.imagesets import ImageSet
 from sslviz.quiz import ROUNDS, Answer, Round
 from sslviz.runs import Run
-from sslviz.ui import frame, options, pictures, play_words, task_run, waiting
+from sslviz.ui import frame, options, pictures, play_words, remember, task_run, waiting
 from sslviz.ui.play_board import Board, play_board
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _play(name: str, images: ImageSet, run: Run | None, state: dict[str, Any]) -
             st.caption(task_run.KNOWS[game.kind])
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
+@remember.resource(max_entries=32)
 def _game(
     name: str,
     options_: tuple[tuple[str, Any], ...],

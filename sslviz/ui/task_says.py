@@ -13,7 +13,7 @@ from sslviz.errors import UserError
 from sslviz.exam import Exam
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
-from sslviz.ui import frame, says_patterns, says_sample, task_run, waiting
+from sslviz.ui import frame, remember, says_patterns, says_sample, task_run, waiting
 
 if TYPE_CHECKING:
     from sslviz.exam.sampling import Asked
@@ -67,7 +67,7 @@ def _sample(name: str, images: ImageSet, run: Run, row: int) -> None:
     )
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@remember.resource(max_entries=16)
 def _asked(
     run_id: str,  # noqa: ARG001
     step: int,  # noqa: ARG001
@@ -103,6 +103,6 @@ def _patterns(images: ImageSet, run: Run) -> None:
     says_patterns.draw(found, images)
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@remember.resource(max_entries=16)
 def _found(run_id: str, fingerprint: str, stamp: int, *, _run: Run, _images: ImageSet) -> Exam | None:  # noqa: ARG001
     return exam.read(_run, _images) if stamp else None

@@ -7,6 +7,7 @@ when the supervisor is gone, sends it home.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -18,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from sslviz import jobs
+from sslviz import jobs, kept, settings
 from sslviz.errors import UserError
 from sslviz.runs import Run, Status, read_run
 from sslviz.visible import visible
+from sslviz.worker import readiness, turns
 
 if TYPE_CHECKING:
     from sslviz.imagesets import ImageSet
@@ -55,7 +57,13 @@ def work_job(job: jobs.Job) -> None:
         if job.read_status().state != "queued":
             return
         job.set_status(state="running", pid=os.getpid(), message="")
-        job.set_status(**_outcome(job), pid=None)
+        begun = time.monotonic()
+        outcome: dict[str, Any] = {"state": "cancelled", "error": "Cancelled."}
+        with contextlib.suppress(Cancelled), turns.turn(job, Cancelled):
+            begun = time.monotonic()
+            outcome = _outcome(job)
+        job.set_status(**outcome, pid=None)
+        turns.note(job, outcome["state"], time.monotonic() - begun)
     finally:
         lock.release()
 
@@ -75,6 +83,8 @@ def _outcome(job: jobs.Job) -> dict[str, Any]:
 
     try:
         kind, arguments = job.request()
+        if "workspace" in arguments:
+            kept.work_for(Path(arguments["workspace"]))
         if kind not in KINDS:
             raise UserError(f"There is no work of the kind {kind!r}.", "Restart sslviz: it was updated.")
         return {"state": "done", "result": KINDS[kind](arguments, report, job.folder / "result")}
@@ -132,10 +142,14 @@ def _ingest(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, A
 
 
 def _scenes(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
-    from sslviz import scenes
+    from sslviz import scenes, sharing
 
+    workspace = Path(arguments["workspace"])
+    if workspace == settings.shared():
+        sharing.offer_scenes(report)
+        return {"set": scenes.NAME}
     options = {key: arguments[key] for key in ("count", "seed") if key in arguments}
-    images = scenes.render_set(Path(arguments["workspace"]), report=report, **options)
+    images = scenes.render_set(workspace, report=report, **options)
     return {"set": images.name, "images": len(images)}
 
 
@@ -332,7 +346,7 @@ def spare() -> None:
 
     training.warm_up()
     jobs.note_devices(usable_devices())
-    folder, *ticket = _told(jobs.warm_lock())
+    folder, *ticket = readiness.told(jobs.warm_lock())
     if folder.name:
         _train(folder, *ticket)
 
@@ -341,25 +355,16 @@ def ready() -> None:
     """Be ready for a map, then do the one short job whose folder comes from standard input."""
     import threading
 
-    from sslviz.worker.readiness import compile_umap
-
     # On Linux a thread has a niceness of its own, and one that was raised cannot be lowered again: the
     # compilation is to stand back from everything, the job itself is not.
-    thread = threading.Thread(target=compile_umap, name="compile")
+    thread = threading.Thread(target=readiness.compile_umap, name="compile")
     thread.start()
     thread.join()
-    (folder,) = _told(jobs.ready_lock())
+    (folder,) = readiness.told(jobs.ready_lock())
     if folder.name:
         job = jobs.Job(folder)
         _log_to(folder / "log.txt")
         work_job(job)
-
-
-def _told(lock: Path) -> list[Path]:
-    """The paths that come from standard input; until then `lock` says that this process waits for them."""
-    with FileLock(lock, thread_local=False):
-        # The bytes of the paths: text would be read in the locale's encoding, which may be another.
-        return [Path(os.fsdecode(path)) for path in sys.stdin.buffer.read().split(b"\0")]
 
 
 def _train(folder: Path, ticket: Path | None = None) -> None:

@@ -16,7 +16,7 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import save
 
-from sslviz import origins
+from sslviz import journal, origins, settings
 from sslviz.errors import UserError
 from sslviz.files import writing
 from sslviz.model import Network
@@ -66,6 +66,10 @@ def work_run(run: Run, report: Report | None = None, claim: Callable[[], bool] =
             tell(run.set_status(state="queued", message="Starting.", hint="", pid=os.getpid(), finished=None))
             status = _attempt(run, stop, tell)
         tell(status)
+        if settings.load().server:
+            seconds = round(status.seconds, 1)
+            told = {"state": str(status.state), "task": run.spec.task}
+            journal.note("run ended", "info", run.workspace.name, seconds=seconds, **told)
         return status
     except UserError as error:  # the disk had no room for how it stands, and may have some again
         return run.set_status(

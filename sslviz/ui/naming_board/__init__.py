@@ -18,6 +18,7 @@ import streamlit as st
 
 from sslviz import figures, images
 from sslviz.imagesets import ImageSet
+from sslviz.ui import remember
 from sslviz.ui.embedding_map.files import texts
 from sslviz.ui.triggers import told
 
@@ -134,7 +135,7 @@ def large(chosen: ImageSet, rows: Sequence[int]) -> None:
             _components()[1](key=f"large_{chosen.fingerprint}_{hash(tuple(rows))}", data=data)
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
+@remember.resource(max_entries=32)
 def _pictures(_chosen: ImageSet, rows: tuple[int, ...], fingerprint: str) -> bytes:
     """Four bytes with the length of a JSON head, the head, then JPEGs of the squares that a network sees."""
     import json

@@ -1,0 +1,77 @@
+"""Where many share a machine, short jobs take turns: one of a workspace, and a few of all, at a time.
+
+A job that waits is a small process that has imported next to nothing. Workspaces wait for each other, and not
+for how much each has asked for, so that thirty pages opened in one tab hold nobody else up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from sslviz import jobs, journal, settings
+
+TRAINING = ("reproduce", "shortcut")
+"""Jobs that train wait for the device among the runs, and would otherwise hold up everything for minutes."""
+LOOK_SECONDS = 0.1
+
+
+def note(job: jobs.Job, state: str, seconds: float) -> None:
+    """A line in the log on a job that has ended, where many use the server."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        if settings.load().server:
+            kind, arguments = job.request()
+            owner = Path(str(arguments["workspace"])).name
+            level: journal.Level = "warning" if state == "failed" else "info"
+            journal.note("job ended", level, owner, kind=kind, state=state, seconds=round(seconds, 1))
+
+
+@contextlib.contextmanager
+def turn(job: jobs.Job, stopped: type[Exception]) -> Iterator[None]:
+    """Wait for a turn and have it; `stopped` is raised where somebody asks the job to stop meanwhile.
+
+    Where nothing is limited it is everybody's turn.
+    """
+    most = settings.load().most_jobs
+    if not most:
+        yield
+        return
+    try:
+        kind, arguments = job.request()
+        owner = Path(str(arguments["workspace"])).name
+    except (OSError, ValueError, KeyError):
+        kind, owner = "", "nobody"
+    places = [f"turn-{number}" for number in range(most)]
+    with _one_of([f"turn-of-{owner}-{'training' if kind in TRAINING else 'looking'}"], job, stopped):
+        if kind in TRAINING:
+            yield
+            return
+        with _one_of(places, job, stopped):
+            job.set_status(message="")
+            yield
+
+
+@contextlib.contextmanager
+def _one_of(names: list[str], job: jobs.Job, stopped: type[Exception]) -> Iterator[None]:
+    """Hold the first of several locks that is free."""
+    told = False
+    while True:
+        for name in names:
+            lock = FileLock(jobs.lock_file(name), thread_local=False)
+            try:
+                lock.acquire(timeout=LOOK_SECONDS / len(names))
+            except Timeout:
+                continue
+            try:
+                yield
+            finally:
+                lock.release()
+            return
+        if job.cancel_flag.exists():
+            raise stopped
+        if not told:
+            job.set_status(message="Waiting for its turn.")
+            told = True

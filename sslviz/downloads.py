@@ -24,7 +24,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from sslviz import imagesets, settings
+from sslviz import imagesets, quotas, settings
 from sslviz.errors import UserError
 from sslviz.files import free_bytes, full_disk, writing
 from sslviz.images import Stored, bitmap, read_mask
@@ -188,6 +188,8 @@ def download(workspace: Path, name: str, report: Progress | None = None) -> Imag
     if name not in CATALOGUE:
         raise UserError(f"There is no public set called {imagesets.show_name(name)!r}.", _there_are())
     source = CATALOGUE[name]
+    if imagesets.find_builtin(workspace, name) is None:
+        quotas.check_download(workspace, source.title, source.images)
     folder = settings.load().home / "downloads" / name
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

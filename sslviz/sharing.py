@@ -17,7 +17,6 @@ from filelock import FileLock
 from sslviz import files, imagesets, runs, settings
 from sslviz.errors import UserError
 from sslviz.files import writing
-from sslviz.imagesets.index import folders, read_index
 from sslviz.imagesets.locks import PATIENCE_SECONDS, locked
 from sslviz.runs import Run
 
@@ -34,25 +33,22 @@ def share_set(workspace: Path, name: str) -> None:
     if images.shared:
         return
     with _locked():
-        for other in folders(settings.shared()):
-            with contextlib.suppress(UserError):
-                if other.name != images.id and read_index(other).name == images.name:
-                    raise UserError(
-                        f"Another set called {images.name!r} is shared.",
-                        "Rename this one, or take the other back with `sslviz unshare set`.",
-                    )
+        if any(one.name == images.name and one.id != images.id for one in shared_sets()):
+            raise UserError(
+                f"Another set called {images.name!r} is shared.",
+                "Rename this one, or take the other back with `sslviz unshare set`.",
+            )
         with locked(images.folder, PATIENCE_SECONDS, images.name):
             _put(images.folder, settings.shared() / "sets" / images.id)
 
 
 def unshare_set(name: str) -> None:
     """Take a set back; workspaces that have it open go on. Raises `UserError` where it is not shared."""
-    for folder in folders(settings.shared()):
-        with contextlib.suppress(UserError):
-            if read_index(folder).name == name:
-                with _locked():
-                    _take(folder)
-                return
+    for one in shared_sets():
+        if one.name == name:
+            with _locked():
+                _take(settings.shared() / "sets" / one.id)
+            return
     raise UserError(f"No set called {imagesets.show_name(name)!r} is shared.", "`sslviz share` lists them.")
 
 

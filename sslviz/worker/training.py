@@ -85,7 +85,6 @@ def _attempt(run: Run, stop: Stop, tell: Report) -> Status:
     ended: dict[str, Any]
     try:
         with hold_device(run.spec.device, run, stop, tell) as device:
-            stop.begin()
             ended = _train_with_half(run, device, stop, tell)
     except Cancelled:
         step = run.read_status().step
@@ -130,6 +129,7 @@ class Followed(Training):
     """The network before training, until it has been looked at."""
 
     def train_step(self) -> None:
+        self.stop.begin()
         if self.stop():
             raise Cancelled
         self.diary.keep()

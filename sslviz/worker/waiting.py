@@ -69,9 +69,9 @@ class Stop:
         return self.signalled or self.overdue()
 
     def begin(self) -> None:
-        """From now on the minutes count that a run of a number of steps may take; one of so many minutes
-        was asked for them."""
-        if self.limit is not None:
+        """From the first of these on the minutes count that a run of a number of steps may take; one of so
+        many minutes was asked for them."""
+        if self.limit is not None and self.until is None:
             self.until = time.monotonic() + 60 * self.limit
 
     def overdue(self) -> bool:

@@ -20,7 +20,7 @@ def over(run: runs.Run) -> None:
             frame.turn_to(run.spec.images)
             st.switch_page("pages/embeddings.py", query_params={"run": run.id})
         if status.state in ("done", "cancelled") and st.button(
-            "Train another minute", icon=":material/more_time:"
+            train_form.longer(), icon=":material/more_time:"
         ):
             with frame.guard():
                 st.query_params["run"] = train_form.begin(train_form.further(run)).id

@@ -146,7 +146,7 @@ def _trained_on(run: Run, images: ImageSet, ancestors: int) -> set[str] | None:
             images = origins.images_of(run)
         except UserError:
             # The bundled encoders were trained on the built-in scenes, which nobody else has.
-            return set() if run.bundled and not images.builtin else None
+            return set() if run.bundled and not (run.shared or images.builtin) else None
         if images.fingerprint != spec.fingerprint:
             return None
     ids = images.ids

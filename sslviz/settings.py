@@ -93,14 +93,15 @@ class Settings:
 SERVER: dict[str, object] = {
     "run_minutes": 0.33,
     "most_minutes": 2.0,
-    "most_queued": 3,
+    "most_queued": 4,
     "most_jobs": 2,
     "most_runs": 50,
     "most_images": 5_000,
     "most_bytes": 2_000 * MEGABYTE,
     "spare_bytes": 1_000 * MEGABYTE,
 }
-"""Defaults where many people share a machine: a class of thirty gets round in ten minutes."""
+"""Defaults where many people share a machine: a class of thirty gets round in ten minutes, and each may ask
+for all four tasks at once."""
 
 UNLIMITED: dict[str, Any] = {
     "most_minutes": 0.0,

@@ -29,9 +29,9 @@ from sslviz.imagesets.index import (
     find,
     folders,
     is_shared,
+    listed,
     read_index,
     show_name,
-    visible,
     write_index,
 )
 from sslviz.imagesets.locks import PATIENCE_SECONDS, delete_folder, locked, names_locked
@@ -86,7 +86,7 @@ class Summary:
 
 def names(workspace: Path) -> list[Summary]:
     """The sets of a workspace, built-in ones first, then by name; an unreadable one with its problem."""
-    found = [_summary(folder) for folder in visible(workspace)]
+    found = [_summary(folder) for folder in listed(workspace)]
     return sorted(found, key=lambda summary: (not summary.builtin, summary.name.casefold(), summary.name))
 
 

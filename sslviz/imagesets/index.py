@@ -136,7 +136,7 @@ def folders(workspace: Path) -> list[Path]:
         return []
 
 
-def visible(workspace: Path) -> list[Path]:
+def listed(workspace: Path) -> list[Path]:
     """Folders of the workspace's own sets, then of those that are shared with everybody.
 
     A shared set that the workspace holds itself, or whose name one of its own has, is not listed.
@@ -171,7 +171,7 @@ def count_images(workspace: Path) -> int:
 
 def find(workspace: Path, name: str) -> Path | None:
     """Folder of the set called `name`, if there is one; the workspace's own before one that is shared."""
-    for folder in visible(workspace):
+    for folder in listed(workspace):
         with contextlib.suppress(UserError):
             if read_index(folder).name == name:
                 return folder

@@ -90,6 +90,7 @@ def submit(run: Run) -> None:
 
     Raises `UserError` for a home that cannot be written to, and where as many of the workspace wait as may.
     """
+    run.refuse_read_only("be resumed")
     queue = settings.load().home / "queue"
     with writing(queue):
         queue.mkdir(parents=True, exist_ok=True)

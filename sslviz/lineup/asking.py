@@ -83,7 +83,9 @@ def unlike(found: Sequence[Run]) -> dict[str, list[str]]:
 def _alike(run: Run) -> str:
     """The same for runs that differ in their task alone; those that come along were made for each other."""
     besides = {"task", "options"}
-    return "" if run.bundled else repr([pair for pair in _asked(run.spec).items() if pair[0] not in besides])
+    if run.bundled and not run.shared:
+        return ""
+    return repr([pair for pair in _asked(run.spec).items() if pair[0] not in besides])
 
 
 def _asked(spec: Spec) -> dict[str, Any]:

@@ -254,7 +254,7 @@ class Run:
 
     def cancel(self) -> None:
         """Ask it to stop; what it has learned is kept. A run that nobody works on is cancelled at once."""
-        self._refuse_bundled("be cancelled")
+        self.refuse_read_only("be cancelled")
         if self.status().state not in ("queued", "running"):
             return
         with writing(self.folder):
@@ -277,14 +277,14 @@ class Run:
 
     def describe(self, *, title: str | None = None, note: str | None = None) -> None:
         """Give it a title or a note."""
-        self._refuse_bundled("be renamed")
+        self.refuse_read_only("be renamed")
         value = self._note()
         value |= {k: v for k, v in (("title", title), ("note", note)) if v is not None}
         write_json(self.folder / "note.json", value)
 
     def delete(self) -> None:
         """Delete the folder. Raises `UserError` while a process works on it."""
-        self._refuse_bundled("be deleted")
+        self.refuse_read_only("be deleted")
         if is_held(self.lock):
             raise UserError(f"Run {self.id} is at work.", "Cancel it first.")
         home = self.workspace.parent.parent
@@ -299,7 +299,8 @@ class Run:
             self.folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
 
-    def _refuse_bundled(self, what: str) -> None:
+    def refuse_read_only(self, what: str) -> None:
+        """Raise `UserError` for a run that comes with the package or is shared; `what` cannot be done."""
         if self.bundled:
             whence = "is shared with everybody" if self.shared else "comes with sslviz"
             raise UserError(f"Run {self.id} {whence} and cannot {what}.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from sslviz import lineup, runs
+from sslviz import lineup, quotas, runs
 from sslviz.imagesets import ImageSet
 from sslviz.lineup import Lineup, asking
 from sslviz.runs import Run
@@ -66,10 +66,18 @@ def show(run: Run, images: ImageSet) -> None:  # noqa: ARG001 - the page is abou
 
 def _train(images: ImageSet, *, expanded: bool, busy: bool) -> None:
     """One button that trains all four, which rests while they train."""
+    limits = quotas.limits_of(frame.workspace())
     with st.expander("Train all four", icon=":material/model_training:", expanded=expanded):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             minutes = st.number_input(
-                "Minutes each", 0.1, 240.0, 1.0, 0.5, format="%g", key="lineup_minutes", width=150
+                "Minutes each",
+                0.1,
+                limits.most_minutes or 240.0,
+                limits.run_minutes,
+                0.5,
+                format="%g",
+                key="lineup_minutes",
+                width=150,
             )
             seed = st.number_input("Seed", 0, 2**31 - 1, 0, 1, key="lineup_seed", width=120)
             pressed = st.button(
@@ -159,7 +167,8 @@ def _called(run: Run, images: ImageSet) -> str:
     elsewhere = "" if asking.is_on(run, images) else f"on {pictures.name_of(run.spec.images, 20)} · "
     ordinary = f"{looks.TASKS[run.spec.task].title} on {run.spec.images}"
     named = "" if words.name(run) == ordinary else f"{pictures.name_of(run.title, 24)} · "
-    return f"{elsewhere}{named}{run.status().step:,} steps · {'bundled' if run.bundled else run.id[-4:]}"
+    which = "bundled" if run.bundled and not run.shared else run.id[-4:]
+    return f"{elsewhere}{named}{run.status().step:,} steps · {which}"
 
 
 def _fairness(chosen: Sequence[Run], images: ImageSet) -> None:

@@ -66,5 +66,5 @@ def others(run: Run) -> dict[str, Run]:
 
 def _words(run: Run) -> str:
     if run.bundled:
-        return f"{pictures.name_of(words.name(run))} (comes with sslviz)"
+        return f"{pictures.name_of(words.name(run))} ({words.whence(run)})"
     return f"{pictures.name_of(words.name(run))} · {run.id}"

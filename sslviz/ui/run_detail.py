@@ -21,7 +21,9 @@ def detail(run: Run) -> None:
         st.subheader(words.title(run), anchor=False, width="content")
         if not run.bundled:
             _describe(run)
-    if run.bundled:
+    if run.shared:
+        st.caption("Shared with everybody here, and only read.")
+    elif run.bundled:
         st.caption(
             "Comes with sslviz: trained on the built-in scenes, so that there is something to look at."
         )
@@ -60,7 +62,8 @@ def _actions(run: Run, state: str) -> None:
                 "pages/embeddings.py",
                 label="See the map",
                 icon=":material/scatter_plot:",
-                query_params={"run": run.id} | ({} if run.bundled else {"images": run.spec.images}),
+                query_params={"run": run.id}
+                | ({} if run.bundled and not run.shared else {"images": run.spec.images}),
             )
             st.download_button(
                 "Export",
@@ -88,7 +91,7 @@ def _actions(run: Run, state: str) -> None:
 
 def another_minute(run: Run) -> None:
     """A button that trains `run` on, as a run of its own that is shown on the page of training."""
-    if st.button("Train another minute", icon=":material/more_time:"):
+    if st.button(train_form.longer(), icon=":material/more_time:"):
         with frame.guard():
             further = train_form.begin(train_form.further(run))
             st.switch_page("pages/train.py", query_params={"run": further.id})

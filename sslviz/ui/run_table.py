@@ -86,7 +86,7 @@ def columns(found: list[Run], statuses: list[Status]) -> dict[str, list[Any]]:
     table: dict[str, list[Any]] = {
         "run": [pictures.name_of(name) for name in names],
         "state": [
-            "comes with sslviz" if run.bundled else STATES[status.state]
+            words.whence(run) if run.bundled else STATES[status.state]
             for run, status in zip(found, statuses, strict=True)
         ],
         "held out": [_share(status.heldout_accuracy) for status in statuses],

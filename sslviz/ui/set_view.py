@@ -49,7 +49,8 @@ def draw() -> None:
         _table(images, shown, sorted(labelled))
     else:
         pictures.show(pictures.gallery((images.thumbnail(row), images.entries[row].name) for row in shown))
-        st.caption("To remove or relabel images, show the table and tick them.")
+        if not images.shared:
+            st.caption("To remove or relabel images, show the table and tick them.")
 
 
 def _table(images: ImageSet, rows: list[int], labels: list[str]) -> None:
@@ -75,6 +76,8 @@ def _table(images: ImageSet, rows: list[int], labels: list[str]) -> None:
         key=ticks_key(images, rows, st.session_state.get("set_changes", 0)),
         alt="Images of the set with names and labels",
     )
+    if images.shared:
+        return
     ids = [images.entries[rows[i]].id for i in event["selection"]["rows"] if i < len(rows)]
     if not ids:
         st.caption("Tick rows to remove or relabel them.")
@@ -122,13 +125,15 @@ def _remove(images: ImageSet, ids: list[str], many: str) -> None:
 
 def _menu(images: ImageSet) -> None:
     """Rename, merge, delete."""
+    if images.shared:
+        st.caption("Shared with everybody here: it cannot be changed, but merged with sets of your own.")
     others = [s.name for s in imagesets.names(frame.workspace()) if s.name != images.name]
     with st.container(horizontal=True):
-        if st.button("Rename", icon=":material/edit:", key="rename_set"):
+        if st.button("Rename", icon=":material/edit:", key="rename_set", disabled=images.shared):
             _rename(images)
         if st.button("Merge", icon=":material/merge:", disabled=not others, key="merge_set"):
             _merge(images, others)
-        if st.button("Delete", icon=":material/delete:", key="delete_set"):
+        if st.button("Delete", icon=":material/delete:", key="delete_set", disabled=images.shared):
             _confirm(images)
 
 

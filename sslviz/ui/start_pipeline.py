@@ -131,7 +131,7 @@ def _encoder(task: str, run: Run | None, images: ImageSet | None) -> str:
             f", {percent(status.heldout_accuracy)} of new questions right, by chance {percent(status.chance)}"
         )
     told += ".</p>"
-    if run.bundled:
+    if run.bundled and not run.shared:
         told += '<p class="sv-note">It comes with sslviz; train one on your own images in a minute.</p>'
     return f'<div class="sv-scene">{drawing}</div>{told}'
 

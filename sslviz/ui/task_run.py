@@ -88,7 +88,7 @@ def link(task: str) -> None:
 
 def _words(run: Run) -> str:
     name = pictures.name_of(words.name(run))
-    return f"{name} (comes with sslviz)" if run.bundled else f"{name} · {run.id}"
+    return f"{name} ({words.whence(run)})" if run.bundled else f"{name} · {run.id}"
 
 
 KNOWS = {

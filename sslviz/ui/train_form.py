@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from sslviz import jobs
+from sslviz import jobs, quotas, settings
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run, Spec
 from sslviz.ui import frame, looks, options
@@ -47,11 +47,12 @@ def choose(images: ImageSet) -> Spec:
     left, right = st.columns([2, 1])
     with left:
         frame.pick("Images", "train")
+    limits = quotas.limits_of(frame.workspace())
     minutes = right.number_input(
         "Minutes",
         min_value=0.1,
-        max_value=1440.0,
-        value=1.0,
+        max_value=limits.most_minutes or 1440.0,
+        value=limits.run_minutes,
         step=0.5,
         format="%g",
         key="minutes",
@@ -121,13 +122,13 @@ def begin(spec: Spec) -> Run:
     return jobs.ask(frame.workspace(), spec)
 
 
-def further(run: Run, minutes: float = 1.0) -> Spec:
+def further(run: Run, minutes: float | None = None) -> Spec:
     """What to ask for to train `run` for longer: the same, from its weights, with a plan of its own. The same
     seed holds the same images out; see `Spec.since`."""
     return replace(
         run.spec,
         start=run.id,
-        minutes=minutes,
+        minutes=settings.load().run_minutes if minutes is None else minutes,
         steps=None,
         like=None,
         plan=None,
@@ -135,6 +136,16 @@ def further(run: Run, minutes: float = 1.0) -> Spec:
         title="",
         note="",
         created=0.0,
+    )
+
+
+def longer() -> str:
+    """What a button says that trains a run for as long as a new one takes."""
+    minutes = settings.load().run_minutes
+    if minutes == 1:
+        return "Train another minute"
+    return (
+        f"Train another {minutes:g} minutes" if minutes > 1 else f"Train another {60 * minutes:.0f} seconds"
     )
 
 

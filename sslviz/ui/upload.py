@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from sslviz import imagesets, jobs, settings
+from sslviz import imagesets, jobs, quotas, settings
 from sslviz.ingest.staging import stage
 from sslviz.ui import frame, pictures, work
 
@@ -50,7 +50,11 @@ def draw() -> None:
 
 
 def _target() -> str | None:
-    own = [summary.name for summary in imagesets.names(frame.workspace()) if not summary.builtin]
+    own = [
+        summary.name
+        for summary in imagesets.names(frame.workspace())
+        if not (summary.builtin or summary.shared)
+    ]
     current = frame.current()
     first = own.index(current) if current in own else 0
     chosen = st.selectbox(
@@ -155,12 +159,23 @@ def public() -> None:
 
 
 def _fetch(name: str, have: set[str]) -> None:
+    from sslviz import downloads
+
     if name in have:
         if st.button("Show", key=f"show_{name}", width="stretch"):
             frame.turn_to(name)
             st.rerun()
         return
-    if st.button("Download", key=f"download_{name}", icon=":material/download:", width="stretch"):
+    most = quotas.limits_of(frame.workspace()).most_images
+    large = bool(most) and downloads.CATALOGUE[name].images > most
+    if st.button(
+        "Download",
+        key=f"download_{name}",
+        icon=":material/download:",
+        width="stretch",
+        disabled=large,
+        help=f"One person may keep {most:,} images here." if large else None,
+    ):
         arguments = {"workspace": str(frame.workspace()), "name": name}
         work.follow(jobs.start("download", arguments, again=True), f"Downloading {name}", turn_to_set=True)
         st.rerun()

@@ -158,3 +158,8 @@ def measuring(status: Status) -> str:
     if not spent or not status.seconds:
         return ""
     return f"Measuring took {percent(round(spent / status.seconds, 3))} of the time."
+
+
+def whence(run: Run) -> str:
+    """Where a run comes from that is only read."""
+    return "shared with everybody" if run.shared else "comes with sslviz"

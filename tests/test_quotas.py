@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -207,3 +208,14 @@ def test_a_public_set_is_refused_before_it_is_fetched(
     limits(most_images=5_000)
     with pytest.raises(UserError, match="has 60,000 images; one person may keep 5,000 here"):
         downloads.download(mine, "cifar10")
+
+
+def test_the_page_about_servers_says_what_the_limits_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row of its table: a variable, and what it is on a server unless somebody says otherwise."""
+    page = Path(settings.__file__).with_name("docs").joinpath("server.md").read_text("utf-8")
+    rows = re.findall(r"^\| `SSLVIZ_([A-Z_]+)` \| ([\d.]+) \|", page, re.MULTILINE)
+    monkeypatch.setenv("SSLVIZ_SERVER", "1")
+    limits = settings.load()
+    assert {name.lower(): float(value) for name, value in rows} == {
+        name: float(getattr(limits, name)) for name in (*settings.SERVER, "retention_days")
+    }

@@ -49,16 +49,24 @@ def _confirm() -> None:
     )
     if st.button("Delete all my data", type="primary", icon=":material/delete_forever:", key="leave_do"):
         with frame.guard():
-            workspace = frame.workspace()
             with st.spinner("Deleting…"):
-                workspaces.delete(workspace)
-            journal.note("workspace deleted", workspace=workspace.name)
-            remember.forget()
-            token = st.session_state.get(visitor.TAB)
-            for key in list(st.session_state):
-                del st.session_state[key]
-            if token is not None:
-                st.session_state[visitor.TAB] = token
-            st.query_params.clear()
+                leave()
             st.toast("All your data is deleted.", icon=":material/check:")
             st.rerun()
+
+
+def leave() -> None:
+    """Delete the visitor's workspace, what the server's memory holds of it, and what this session remembers.
+
+    Raises `UserError` where something does not stop in time.
+    """
+    workspace = frame.workspace()
+    workspaces.delete(workspace)
+    journal.note("workspace deleted", workspace=workspace.name)
+    remember.forget()
+    token = st.session_state.get(visitor.TAB)
+    for key in list(st.session_state):
+        del st.session_state[key]
+    if token is not None:
+        st.session_state[visitor.TAB] = token
+    st.query_params.clear()

@@ -144,9 +144,8 @@ def longer() -> str:
     minutes = settings.load().run_minutes
     if minutes == 1:
         return "Train another minute"
-    return (
-        f"Train another {minutes:g} minutes" if minutes > 1 else f"Train another {60 * minutes:.0f} seconds"
-    )
+    amount = f"{minutes:g} minutes" if minutes > 1 else f"{60 * minutes:.0f} seconds"
+    return f"Train another {amount}"
 
 
 def command(spec: Spec) -> None:

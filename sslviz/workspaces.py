@@ -127,7 +127,16 @@ def expire(now: float | None = None) -> list[str]:
     for job, owner in _jobs():
         if NAME.fullmatch(owner.name) and owner.name not in there and not is_held(job.lock):
             _drop(job)
+    _sweep_uploads(now)
     return gone
+
+
+def _sweep_uploads(now: float | None) -> None:
+    """Remove uploads that nobody has read for a day: whoever was to read them was killed."""
+    with contextlib.suppress(OSError):
+        for staging in (settings.load().home / "staging").iterdir():
+            if (time.time() if now is None else now) - staging.stat().st_mtime > DAY:
+                shutil.rmtree(staging, ignore_errors=True)
 
 
 # The end

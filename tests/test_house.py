@@ -189,3 +189,12 @@ def test_nothing_else_lies_at_the_top_level() -> None:
     generated = {"build", "dist", "venv"}
     found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
     assert found - generated == expected
+
+
+def test_only_one_module_remembers_across_visitors() -> None:
+    """Streamlit's caches are one for all who use a server; `sslviz.ui.remember` gives each a part. What the
+    frame keeps is of the process and of nobody."""
+    allowed = {"remember.py": {"st.cache_data", "st.cache_resource"}, "frame.py": {"st.cache_resource"}}
+    for path in [*APP, *(ROOT / "sslviz").rglob("*.py")]:
+        used = {name for name in names_called(path) if name.startswith("st.cache")}
+        assert used <= allowed.get(path.name, set()), path

@@ -180,6 +180,16 @@ def test_nothing_expires_while_something_is_at_work_there() -> None:
     assert workspaces.expire(NOW + 8 * DAY) == [mine.name]
 
 
+def test_uploads_that_nobody_came_to_read_go_after_a_day() -> None:
+    staging = settings.load().home / "staging" / "abc"
+    staging.mkdir(parents=True)
+    (staging / "000000").write_bytes(b"a photograph")
+    workspaces.expire(time.time() + 0.9 * DAY)
+    assert (staging / "000000").exists()
+    workspaces.expire(time.time() + 1.1 * DAY)
+    assert not staging.exists()
+
+
 # The end
 
 

@@ -73,7 +73,7 @@ def read_index(folder: Path) -> Index:
         ) from None
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)
 def _parse(path: Path, _seen: tuple[int, int, int]) -> Index:
     value = read_json(path)
     if value["version"] != _VERSION:

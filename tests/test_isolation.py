@@ -151,7 +151,7 @@ def test_an_address_of_somebody_else_leads_nowhere(page: str, people: tuple[Pers
     for mark in ("zqannapicture", "zqannalabel", "zqannatitle", "zqannanote", "zqannaerror", anna.images.id):
         assert mark not in told
     if page in ("train", "runs"):
-        assert f"There is no run '{anna.run.id}'" in told
+        assert "There is no run" in told
 
 
 def test_the_library_knows_nothing_of_another_workspace_either(people: tuple[Person, Person]) -> None:

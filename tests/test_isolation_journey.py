@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 SECONDS = 120_000
-PAGES = ("", "tour", "images", "rotation", "train", "runs", "embeddings", "downstream", "papers")
+PAGES = ("images?part=look", "rotation", "train", "runs", "embeddings")
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -66,6 +66,8 @@ def all_of(page: Page) -> str:
 def test_two_browsers_see_nothing_of_each_other(browser: Browser, class_room: Server) -> None:
     server = class_room
     contexts = [browser.new_context(viewport={"width": 1280, "height": 900}) for _ in range(2)]
+    for context in contexts:
+        context.set_default_navigation_timeout(SECONDS)
     people = dict(zip(("zqanna", "zqberta"), contexts, strict=True))
     pages = {name: context.new_page() for name, context in people.items()}
     received: dict[str, list[bytes]] = {name: [] for name in people}
@@ -106,6 +108,7 @@ def test_two_browsers_see_nothing_of_each_other(browser: Browser, class_room: Se
     for forged in (workspaces.of_token(tokens[0]) or "", "local", "../local", tokens[0][:-1] + "!"):
         stranger = browser.new_context()
         stranger.add_cookies([{"name": "sslviz", "value": forged, "url": server.url}])
+        stranger.set_default_navigation_timeout(SECONDS)
         page = stranger.new_page()
         page.goto(f"{server.url}/images")
         settled(page)

@@ -6,8 +6,6 @@ people know, and nothing is lost by it: on 2,000 scenes over 12 states of a rota
 moves 0.20 and 0.17 of the map's spread between frames, 0.21 and 0.16 if the first frame is laid out first,
 and 0.34 and 0.30 if each is laid out by itself, whose mean trustworthiness is then 0.94 and not 0.93.
 
-    <folder>/<block>.frames.npy, .rows.npy, .indices.npy, .similarity.npy      <block>.json written last
-
 Films lie among the embeddings, in `home/cache/embeddings`, in folders named by all that they depend on.
 Reading imports numpy alone; `compute` is work for a process of its own. What is damaged counts as not
 computed.
@@ -16,9 +14,7 @@ computed.
 from __future__ import annotations
 
 import contextlib
-import io
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +25,6 @@ from numpy.typing import NDArray
 from sslviz import embeddings, imagesets, kept, neighbors, runs
 from sslviz.embeddings import stored
 from sslviz.errors import UserError
-from sslviz.files import read_json, write_atomically, write_json
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
 from sslviz.runs.identity import identity, weights_digest
@@ -38,7 +33,7 @@ from sslviz.runs.states import states
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-VERSION = 1
+VERSION = 2
 """Of the files; another version's are not read."""
 POINTS = 2000
 NEAR = 20
@@ -92,7 +87,7 @@ def find(run: Run, images: ImageSet, block: str | None = None, points: int = POI
         return None
     if block is not None:
         return _read(run, images, folder, block)
-    known = [path.stem for path in sorted(folder.glob("*.json"))]
+    known = [path.stem for path in sorted(folder.glob("*.bin"))]
     if embeddings.blocks(run, images):
         known.sort(key=lambda name: name != embeddings.first_block(run, images)[0])
     return next((film for film in (_read(run, images, folder, name) for name in known) if film), None)
@@ -161,7 +156,8 @@ def compute(
         "indices": np.stack([indices for indices, _ in near[::-1]]).astype(np.int32),
         "similarity": np.stack([similarity for _, similarity in near[::-1]]),
     }
-    _store(folder, block, [step for step, _ in course], arrays)
+    steps = [step for step, _ in course]
+    kept.write(folder / f"{block}.bin", arrays, version=VERSION, steps=steps)
     stored.prune()
     if report:
         report(total, total, "")
@@ -234,28 +230,11 @@ def _folder(run: Run, images: ImageSet, points: int) -> Path:
     return kept.folder(stored.AREA, [*depends, *identity(run, "untrained")])
 
 
-def _store(folder: Path, block: str, steps: Sequence[int], arrays: dict[str, NDArray[Any]]) -> None:
-    """Write the arrays, and the manifest last."""
-    sums = {}
-    for kind, array in arrays.items():
-        data = stored.bytes_of(array)
-        write_atomically(folder / f"{block}.{kind}.npy", data)
-        sums[kind] = zlib.crc32(data)
-    write_json(folder / f"{block}.json", {"version": VERSION, "steps": list(steps), "sums": sums})
-
-
 def _read(run: Run, images: ImageSet, folder: Path, block: str) -> Film | None:
-    try:
-        manifest = read_json(folder / f"{block}.json")
-        arrays = {}
-        for kind in KINDS:
-            data = (folder / f"{block}.{kind}.npy").read_bytes()
-            if manifest["version"] != VERSION or zlib.crc32(data) != manifest["sums"][kind]:
-                return None
-            arrays[kind] = np.load(io.BytesIO(data), allow_pickle=False)
-        steps = np.array(manifest["steps"], np.int64)
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    whole = kept.read(folder / f"{block}.bin")
+    if whole is None or whole[0].get("version") != VERSION or not set(KINDS) <= whole[1].keys():
         return None
+    steps, arrays = np.array(whole[0]["steps"], np.int64), whole[1]
     frames, rows, indices, similarity = (arrays[kind] for kind in KINDS)
     count = len(rows)
     if frames.shape != (len(steps), count, 2) or indices.shape[:2] != frames.shape[:2]:

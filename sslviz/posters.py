@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from sslviz.errors import UserError
+from sslviz.files import write_atomically
 from sslviz.imagesets import ImageSet
 from sslviz.options import make_task
 from sslviz.preview import Example, bind
@@ -108,7 +109,7 @@ def write(images: ImageSet, folder: Path, seed: int = 0) -> list[str]:
                 picture = poster(name, images, row, seed)
             except UserError:
                 continue
-            (folder / f"{name}.webp").write_bytes(picture)
+            write_atomically(folder / f"{name}.webp", picture)
             written.append(name)
             break
     return written

@@ -9,13 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sslviz import images, kept
-from sslviz.files import write_atomically
 from sslviz.imagesets import ImageSet
 
 COLUMNS = 32
@@ -71,9 +69,10 @@ def _sheet(imageset: ImageSet, place: int, report: Callable[[int], None] | None)
     rows = range(place * EACH, min(len(imageset), (place + 1) * EACH))
     tall = -(-len(rows) // COLUMNS)
     key = hashlib.sha256(f"1 {tile} {place} {imageset.fingerprint}".encode()).hexdigest()[:32]
-    path = kept.entry("sprites", f"{key}.jpg")
-    jpeg = _read(path)
-    if jpeg is None:
+    path = kept.entry("sprites", f"{key}.bin")
+    known = kept.read(path)
+    jpeg = b"" if known is None else known[1]["jpeg"].tobytes()
+    if not jpeg:
         sheet = np.full((tall * tile, COLUMNS * tile, 3), 128, np.uint8)
         for number, row in enumerate(rows):
             top, left = number // COLUMNS * tile, number % COLUMNS * tile
@@ -82,14 +81,5 @@ def _sheet(imageset: ImageSet, place: int, report: Callable[[int], None] | None)
             if report and number % 64 == 0:
                 report(row)
         jpeg = images.encode_jpeg(sheet, quality=82)
-        write_atomically(path, jpeg)
+        kept.write(path, {"jpeg": np.frombuffer(jpeg, np.uint8)})
     return Sheet(imageset.fingerprint, place, tile, tall, jpeg)
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        found = path.read_bytes()
-    except OSError:
-        return None
-    # A JPEG ends with its end marker: a file that was cut short is made again.
-    return found if found[:2] == b"\xff\xd8" and found[-2:] == b"\xff\xd9" else None

@@ -152,8 +152,6 @@ def test_the_first_block_predicts_labels_best_and_relabelling_counts(features: F
 def damage(folder: Path) -> Iterator[Path]:
     """Ruin one file after the other; the files are whole again when the next is yielded."""
     for path in sorted(folder.glob("*")):
-        if "features" in path.name:
-            continue
         whole = path.read_bytes()
         flipped = bytearray(whole)
         flipped[-5] ^= 0x55
@@ -320,7 +318,7 @@ def test_a_layout_is_added_and_keeps_its_trust(features: Features, monkeypatch: 
     assert embeddings.stamp(run, images) == before
     assert embeddings.stamp(run, images, "untrained") != before
     # One that was cut short is not there, and takes nothing else with it.
-    path = stored.folder_of(run, images, "untrained") / "block1.tsne3.npy"
+    path = stored.folder_of(run, images, "untrained") / "block1.tsne3.bin"
     path.write_bytes(path.read_bytes()[:-8])
     found = load(run, source="untrained", block="block1")
     assert found is not None

@@ -38,8 +38,8 @@ def test_a_sheet_is_made_once_and_again_when_cut_short(monkeypatch: pytest.Monke
     with monkeypatch.context() as patched:
         patched.setattr(images, "square", lambda *_: pytest.fail("made again"))
         assert sprites.sheets(made) == [first]
-    (path,) = (settings.load().home / "cache" / "sprites").glob("*.jpg")
-    path.write_bytes(first.jpeg[:-100])
+    (path,) = (settings.load().home / "cache" / "sprites").glob("*.bin")
+    path.write_bytes(path.read_bytes()[:-100])
     assert sprites.sheets(made) == [first]
     made.remove(made.ids[:1])
     assert sprites.sheets(made)[0].set != first.set

@@ -157,12 +157,13 @@ def encoder(run: Run, images: ImageSet, source: Source) -> Encoder | None:
 
     from sslviz import networks
 
-    path = stored.folder_of(run, images, source) / stored.ENCODER
-    if source == "pixels" or not blocks(run, images, source):
+    folder = stored.folder_of(run, images, source)
+    manifest = stored.manifest_of(folder)
+    if source == "pixels" or manifest is None or not stored.is_whole(folder, manifest, stored.ENCODER):
         return None
     found = networks.untrained(run).encoder
     try:
-        weights: dict[str, Any] = load_file(path)
+        weights: dict[str, Any] = load_file(folder / stored.ENCODER)
         found.load_state_dict(weights)
     except (OSError, RuntimeError, SafetensorError):
         return None

@@ -18,7 +18,7 @@ KEPT = 500
 def keep(images: ImageSet, rows: Sequence[int]) -> str:
     """A name for these rows of a set; the same rows have the same name."""
     chosen = sorted({int(row) for row in rows if 0 <= row < len(images)})
-    digest = hashlib.sha256(f"{images.fingerprint} {chosen}".encode()).hexdigest()[:16]
+    digest = _digest(images, chosen)
     path = _folder() / f"{digest}.json"
     if not path.exists():
         write_json(path, {"set": images.fingerprint, "rows": chosen})
@@ -33,11 +33,15 @@ def recall(images: ImageSet, name: str | None) -> list[int]:
     if not name or not re.fullmatch("[0-9a-f]{16}", name):
         return []
     try:
-        found = read_json(_folder() / f"{name}.json")
-        rows = [int(row) for row in found["rows"]]
-        return rows if found["set"] == images.fingerprint and all(0 <= r < len(images) for r in rows) else []
+        rows = [int(row) for row in read_json(_folder() / f"{name}.json")["rows"]]
+        return rows if _digest(images, rows) == name and all(0 <= r < len(images) for r in rows) else []
     except (OSError, ValueError, KeyError, TypeError):
         return []
+
+
+def _digest(images: ImageSet, rows: list[int]) -> str:
+    """The name of a choice, which tells too whether what is read is what was written."""
+    return hashlib.sha256(f"{images.fingerprint} {rows}".encode()).hexdigest()[:16]
 
 
 def _folder() -> Path:

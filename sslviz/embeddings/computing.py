@@ -71,7 +71,7 @@ def compute(
             tell(100 * place + 99 * done // max(1, of), total, DOING[each])
 
         part(0, 1)
-        if not embeddings.blocks(run, images, each):
+        if not stored.are_whole(run, images, each):
             store(run, images, each, look(run, images, each, part))
     begun = 100 * len(SOURCES)
     tell(begun, total, "Thumbnails")

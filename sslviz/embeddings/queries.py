@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sslviz import embeddings, images, neighbors
+from sslviz import embeddings, images, kept, neighbors
 from sslviz.embeddings.stored import Embedding
 from sslviz.errors import UserError
-from sslviz.files import write_atomically
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
 
@@ -63,8 +62,8 @@ def uploaded(workspace: Path, name: str, data: bytes) -> Query:
         if not isinstance(found, images.Stored):
             raise UserError(f"{name} {found.message}.", found.hint or "Choose another picture.")
         folder = workspace / FOLDER
-        write_atomically(folder / f"{found.id}.jpg", found.jpeg)
-        for old in sorted(folder.glob("*.jpg"), key=lambda one: one.stat().st_mtime)[:-KEPT]:
+        kept.write(folder / f"{found.id}.bin", {"jpeg": np.frombuffer(found.jpeg, np.uint8)})
+        for old in sorted(folder.glob("*.bin"), key=lambda one: one.stat().st_mtime)[:-KEPT]:
             old.unlink(missing_ok=True)
         return Query(found.id, name, images.decode_jpeg(found.jpeg))
     raise AssertionError("one file in, one answer out")
@@ -74,12 +73,10 @@ def recall(workspace: Path, key: str) -> Query | None:
     """A picture that was uploaded to the workspace before, by its key; None where it is forgotten."""
     if not re.fullmatch("[0-9a-f]{16}", key):
         return None
-    try:
-        return Query(
-            key, "Your picture", images.decode_jpeg((workspace / FOLDER / f"{key}.jpg").read_bytes())
-        )
-    except (OSError, UserError):
+    found = kept.read(workspace / FOLDER / f"{key}.bin")
+    if found is None:
         return None
+    return Query(key, "Your picture", images.decode_jpeg(found[1]["jpeg"].tobytes()))
 
 
 def part(known: ImageSet, row: int, box: tuple[float, float, float, float]) -> Query:

@@ -2,8 +2,8 @@
 
     <source>/<block>.features.npy, .indices.npy, .similarity.npy, .pca3.npy, .clusters.npy
     <source>/encoder.safetensors                       manifest.json written last, with a checksum of each
-    <source>/<block>.<projection><dims>.npy and .json  layouts that are added when they are asked for
-    run/answers.npy and .json                          what the network answers, added last
+    <source>/<block>.<projection><dims>.bin            layouts that are added when they are asked for
+    run/answers.bin                                    what the network answers, added last
 
 Whatever in the cache cannot be read, or is not what the manifest says, counts as not computed.
 """
@@ -16,7 +16,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,7 +41,7 @@ KEPT_BYTES = 6_000_000_000
 """Past this the embeddings that were not opened for longest are dropped."""
 KINDS = ("features", "indices", "similarity", "pca3", "clusters")
 ENCODER = "encoder.safetensors"
-ANSWERS = "answers"
+ANSWERS = "answers.bin"
 NAME = re.compile(r"[A-Za-z0-9_\-]{1,60}")
 
 
@@ -102,6 +102,30 @@ def manifest_of(folder: Path) -> dict[str, Any] | None:
         return None
 
 
+def is_whole(folder: Path, manifest: Mapping[str, Any], name: str) -> bool:
+    """Whether a file is the one that the manifest knows; it is summed once for as long as it stays as it is."""
+    try:
+        stat = (folder / name).stat()
+        known: int = manifest["files"][name]["crc"]
+        return _summed(folder / name, stat.st_mtime_ns, stat.st_size, stat.st_ino) == known
+    except (OSError, KeyError):
+        return False
+
+
+def are_whole(run: Run, images: ImageSet, source: Source) -> bool:
+    """Whether all that belongs to a source can be read: else all of it is computed anew."""
+    folder = folder_of(run, images, source)
+    manifest = manifest_of(folder)
+    if manifest is None or manifest["count"] != len(images):
+        return False
+    return all(is_whole(folder, manifest, name) for name in manifest["files"])
+
+
+@lru_cache(maxsize=256)
+def _summed(path: Path, *_: int) -> int:
+    return zlib.crc32(path.read_bytes())
+
+
 class Writing:
     """A source on its way into its folder: files first, the manifest last."""
 
@@ -148,6 +172,8 @@ def read(run: Run, images: ImageSet, source: Source, block: str) -> Embedding | 
     )
     if indices is None or similarity is None or pca is None or clusters is None:
         return None
+    if not is_whole(folder, manifest, f"{block}.features.npy"):
+        return None
     if indices.shape != similarity.shape or pca.shape[1:] != (3,) or clusters.shape[1:] != (1,):
         return None
     if indices.size and (indices.min() < 0 or indices.max() >= count):
@@ -181,14 +207,12 @@ def _layouts(folder: Path, block: str, count: int) -> tuple[dict[str, NDArray[np
     for projection in PROJECTIONS[1:]:
         for dims in (2, 3):
             name = f"{projection}{dims}"
-            points = array(folder / f"{block}.{name}.npy", count)
-            if points is None or points.shape[1] != dims:
+            whole = kept.read(folder / f"{block}.{name}.bin")
+            if whole is None or not _fits(whole[1].get("points"), count, dims):
                 continue
-            found[name] = points.astype(np.float32)
-            try:
-                trust[name] = float(read_json(folder / f"{block}.{name}.json")["trustworthiness"])
-            except (OSError, ValueError, KeyError, TypeError):
-                continue
+            found[name] = whole[1]["points"].astype(np.float32)
+            if isinstance(whole[0].get("trust"), float):
+                trust[name] = whole[0]["trust"]
     return found, trust
 
 
@@ -197,52 +221,43 @@ def write_layout(
 ) -> None:
     """Add a layout, (N, dims), to a block."""
     stem = f"{embedding.block}.{projection}{points.shape[1]}"
-    folder = embedding._features.parent
-    if trust is not None:
-        write_json(folder / f"{stem}.json", {"trustworthiness": trust})
-    write_atomically(folder / f"{stem}.npy", bytes_of(points))
+    kept.write(embedding._features.parent / f"{stem}.bin", {"points": points}, trust=trust)
 
 
 def were_asked(run: Run, images: ImageSet) -> bool:
     """Whether the network was asked about the images, though it may have had nothing to say."""
-    return (folder_of(run, images, "run") / f"{ANSWERS}.json").exists()
+    return kept.read(folder_of(run, images, "run") / ANSWERS) is not None
 
 
 def write_answers(run: Run, images: ImageSet, found: tuple[NDArray[np.float32], list[str]] | None) -> None:
     """Add the answers, (N, 3), and what they are called; None for a network that cannot be asked."""
-    folder = folder_of(run, images, "run")
-    if found is not None:
-        write_atomically(folder / f"{ANSWERS}.npy", bytes_of(found[0]))
-    write_json(folder / f"{ANSWERS}.json", {"names": [] if found is None else found[1]})
+    table, names = (np.zeros((0, 3), np.float32), []) if found is None else found
+    kept.write(folder_of(run, images, "run") / ANSWERS, {"table": table}, called=names)
 
 
 def read_answers(run: Run, images: ImageSet) -> tuple[NDArray[np.float32], list[str]] | None:
     """The answers, and what they are called; None where there are none."""
-    folder = folder_of(run, images, "run")
-    table = array(folder / f"{ANSWERS}.npy", len(images))
-    try:
-        names = [str(name) for name in read_json(folder / f"{ANSWERS}.json")["names"]]
-    except (OSError, ValueError, KeyError, TypeError):
+    whole = kept.read(folder_of(run, images, "run") / ANSWERS)
+    if whole is None or not _fits(whole[1].get("table"), len(images), 3):
         return None
-    if table is None or table.shape[1] != 3 or not names or table[:, 0].max(initial=0) >= len(names):
+    table, names = whole[1]["table"], [str(name) for name in whole[0].get("called", [])]
+    if not names or table[:, 0].max(initial=0) >= len(names):
         return None
     return table.astype(np.float32), names
 
 
+def _fits(array: NDArray[Any] | None, count: int, columns: int) -> bool:
+    return array is not None and array.shape == (count, columns) and bool(np.isfinite(array).all())
+
+
 def file_array(folder: Path, manifest: Mapping[str, Any], name: str, count: int) -> NDArray[Any] | None:
-    """An array that the manifest knows, or None."""
-    known = manifest["files"].get(name)
-    return None if known is None else array(folder / name, count, known["crc"])
-
-
-def array(path: Path, count: int, crc: int | None = None) -> NDArray[Any] | None:
-    """An array of `count` rows of finite numbers, with this checksum; None for anything else."""
+    """An array of `count` rows of finite numbers that the manifest knows; None for anything else."""
     try:
-        data = path.read_bytes()
-        if crc is not None and zlib.crc32(data) != crc:
+        data = (folder / name).read_bytes()
+        if zlib.crc32(data) != manifest["files"][name]["crc"]:
             return None
         found = np.load(io.BytesIO(data), allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, KeyError):
         return None
     sound = isinstance(found, np.ndarray) and found.ndim == 2 and len(found) == count
     return found if sound and np.isfinite(found).all() else None

@@ -11,9 +11,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from sslviz import settings
+from sslviz import kept
 from sslviz.errors import UserError
-from sslviz.files import read_json, write_json
 from sslviz.plan import Plan
 from sslviz.recipes import DEFAULT, RECIPES
 from sslviz.runs import Run, checkpoints, open_run
@@ -57,7 +56,7 @@ def plan_for(run: Run, task: Task, squares: Any, device: str, *, halve: bool) ->
     batch = spec.batch
     if halve:
         batch = max(1, (batch or RECIPES.get(task.name, DEFAULT).batch) // 2)
-    path = settings.load().home / "cache" / "calibration.json"
+    path = kept.area_of("calibration") / "speeds.bin"
     calibration = _read_calibration(path)
     known = dict(calibration)
     plan = make_plan(
@@ -76,7 +75,7 @@ def plan_for(run: Run, task: Task, squares: Any, device: str, *, halve: bool) ->
         calibration=calibration,
     )
     if calibration != known:
-        write_json(path, calibration)
+        kept.write(path, {}, speeds=calibration)
     return plan
 
 
@@ -92,7 +91,5 @@ def plan_of(run: Run) -> Plan:
 
 
 def _read_calibration(path: Path) -> dict[str, Any]:
-    try:
-        return read_json(path)
-    except (OSError, ValueError):
-        return {}
+    found = kept.read(path)
+    return {} if found is None else dict(found[0]["speeds"])

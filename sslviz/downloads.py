@@ -193,7 +193,7 @@ def download(workspace: Path, name: str, report: Progress | None = None) -> Imag
     folder = settings.load().home / "downloads" / name
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with writing(folder.parent), FileLock(folder.with_suffix(".lock")):
         if imagesets.find_builtin(workspace, name) is not None:
             return imagesets.open_set(workspace, name)
         # The archive, what it unpacks to, and what the set keeps of that.

@@ -90,7 +90,7 @@ def append(path: Path, data: bytes) -> None:
 
 def flush(path: Path) -> None:
     """Have what was appended to `path` survive a power cut, where there is such a file."""
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+    with contextlib.suppress(FileNotFoundError), writing(path.parent), path.open("rb") as file:
         os.fsync(file.fileno())
 
 
@@ -152,6 +152,17 @@ def replace(temporary: Path, path: Path) -> None:
     flush_folder(path.parent)
 
 
+def moved(path: Path, target: Path) -> Path:
+    """Rename on the way to being deleted; returns where it is now: on a disk without room for another name,
+    where it was."""
+    try:
+        return path.rename(target)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        return path
+
+
 def flush_folder(folder: Path) -> None:
     """Make the names in `folder` survive a power cut, where the system can."""
     if os.name == "nt":
@@ -201,6 +212,11 @@ def _unmakeable(error: OSError, folder: Path) -> bool:
         return False
     path = Path(error.filename)
     return (path == folder or path in folder.parents) and path.parent.is_dir()
+
+
+def is_full(error: OSError) -> bool:
+    """Whether it says that a disk has no room left."""
+    return error.errno in _FULL
 
 
 def full_disk(folder: Path, needed: int) -> UserError:

@@ -104,7 +104,8 @@ class Supervisor:
         to for as long as they are kept."""
         folders = [self.home / name for name in ("queue", "running", "cache")]
         folders += [self.home / "workspaces", self.home / "shared" / "sets", self.home / "shared" / "runs"]
-        for folder in (*folders, *(self.home / "workspaces").glob("*/runs")):
+        caches = [*self.home.glob("cache/*/"), *self.home.glob("cache/*/*/")]
+        for folder in (*folders, *caches, *(self.home / "workspaces").glob("*/runs")):
             files.sweep(folder)
         files.rotate(self.home / "supervisor.log", self.settings.max_log_bytes)
         with contextlib.suppress(OSError, UserError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import errno
+import io
 import os
 import shutil
 import stat
@@ -50,6 +52,58 @@ class FullDisk:
                 return _Written(file, self) if here else file
 
             patch.setattr(Path, "open", open_)
+            yield
+
+    @contextmanager
+    def exhausted(self, below: Path) -> Iterator[None]:
+        """The same for all that takes room below `below`, in whatever way it is asked for: a new file or
+        folder, a write, a flush, a rename, which may need a larger folder."""
+
+        def inside(path: Any) -> bool:
+            return not isinstance(path, int) and below in Path(os.fsdecode(path)).parents
+
+        def full(path: Any) -> None:
+            self.writes += 1
+            if self.writes == self.fails_at or (self.stays and self.failed):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path))
+
+        def open_(file: Any, mode: str = "r", *rest: Any, **options: Any) -> Any:
+            if not WRITING & set(mode) or not inside(file):
+                return opened(file, mode, *rest, **options)
+            if not os.path.exists(file):  # noqa: PTH110
+                full(file)
+            assert "b" in mode, f"{file} is written as text, which may leave half a line"
+            return _Written(opened(file, mode, *rest, **options), self)
+
+        def os_open(path: Any, flags: int, *rest: Any, **options: Any) -> int:
+            if flags & os.O_CREAT and inside(path) and not os.path.exists(path):  # noqa: PTH110
+                full(path)
+            return descriptor(path, flags, *rest, **options)
+
+        def mkdir(path: Any, *rest: Any, **options: Any) -> None:
+            if inside(path) and not os.path.exists(path):  # noqa: PTH110
+                full(path)
+            made(path, *rest, **options)
+
+        def replace(source: Any, target: Any, **options: Any) -> None:
+            if inside(target):
+                full(target)
+            replaced(source, target, **options)
+
+        def fsync(number: int) -> None:
+            if inside(os.readlink(f"/proc/self/fd/{number}")):  # noqa: PTH115
+                full(f"/proc/self/fd/{number}")
+            flushed(number)
+
+        opened, descriptor, made, replaced, flushed = io.open, os.open, os.mkdir, os.replace, os.fsync
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(io, "open", open_)
+            patch.setattr(builtins, "open", open_)
+            patch.setattr(os, "open", os_open)
+            patch.setattr(os, "mkdir", mkdir)
+            patch.setattr(os, "replace", replace)
+            patch.setattr(os, "rename", replace)
+            patch.setattr(os, "fsync", fsync)
             yield
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import typer
 
 import sslviz
+from sslviz import files
 from sslviz.cli import (
     bench,
     compare,
@@ -91,6 +92,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return 1
+    except OSError as error:
+        if not files.is_full(error):
+            raise
+        where = f" at {error.filename}" if error.filename else ""
+        complain(f"The disk is full{where}. Make room, or set SSLVIZ_HOME to a folder elsewhere.")
+        return MISTAKE
     except _CLICK_ERROR as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "sslviz"

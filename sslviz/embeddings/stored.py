@@ -103,7 +103,7 @@ def manifest_of(folder: Path) -> dict[str, Any] | None:
 
 
 def is_whole(folder: Path, manifest: Mapping[str, Any], name: str) -> bool:
-    """Whether a file is the one that the manifest knows; it is summed once for as long as it stays as it is."""
+    """Whether a file is the one that the manifest knows; it is summed once while it stays as it is."""
     try:
         stat = (folder / name).stat()
         known: int = manifest["files"][name]["crc"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import shutil
 import string
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from sslviz.imagesets.index import (
     show_name,
     write_index,
 )
-from sslviz.imagesets.locks import PATIENCE_SECONDS, delete_folder, locked, names_locked
+from sslviz.imagesets.locks import PATIENCE_SECONDS, delete_folder, names_locked
 from sslviz.imagesets.opened import ImageSet, NewImage, count_labels
 from sslviz.imagesets.sample import Sample, draw_evenly, labels_digest
 
@@ -130,7 +131,11 @@ def create(
     with names_locked(workspace):
         name = check_name(workspace, name, builtin=builtin)
         folder = workspace / "sets" / "".join(secrets.choice(_ALPHABET) for _ in range(12))
-        write_index(folder, Index(name, builtin, origin=origin or {}))
+        try:
+            write_index(folder, Index(name, builtin, origin=origin or {}))
+        except BaseException:  # which may come after it is there
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     return ImageSet(workspace, folder)
 
 
@@ -165,8 +170,7 @@ def delete(workspace: Path, name: str) -> None:
         folder = next((path for path in folders(workspace) if path.name == name), None)
     if folder is None:
         raise UserError(f"There is no image set called {show_name(name)!r}.")
-    with locked(folder, PATIENCE_SECONDS, name):
-        delete_folder(folder)
+    delete_folder(folder, PATIENCE_SECONDS, name)
 
 
 def _summary(folder: Path) -> Summary:

@@ -67,17 +67,26 @@ def read_index(folder: Path) -> Index:
         return _parse(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
     except FileNotFoundError:
         raise UserError("The image set no longer exists.", "Choose another one.") from None
+    except _Later:
+        raise UserError(
+            f"The image set in {folder.name} was made by a later version of sslviz.",
+            "Update sslviz to open it.",
+        ) from None
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(
             f"The image set in {folder.name} cannot be read.", "Delete it and add its images again."
         ) from None
 
 
+class _Later(Exception):  # noqa: N818 - no error: it is whole, but of another time
+    """A version that is not known yet."""
+
+
 @lru_cache(maxsize=128)
 def _parse(path: Path, _seen: tuple[int, int, int]) -> Index:
     value = read_json(path)
     if value["version"] != _VERSION:
-        raise ValueError("another version")
+        raise _Later if isinstance(value["version"], int) and value["version"] > _VERSION else ValueError
     columns = value["entries"]
     rows = [columns[name] for name in Entry._fields]
     if len({len(row) for row in rows}) != 1:

@@ -1,4 +1,4 @@
-"""Who may write to a set: one at a time, and nobody to one that is shared."""
+"""Who may write to a set: one at a time, and nobody to one that is shared. And how a set goes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,6 @@ from sslviz.imagesets.index import is_shared
 
 PATIENCE_SECONDS = 5.0
 """How long a click waits for another writer of the same set."""
-
-
-def delete_folder(folder: Path) -> None:
-    """Remove a set from the disk."""
-    # The index first: from then on the set is gone, even where some file cannot be removed yet.
-    (folder / "index.json").unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        _lock_path(folder).unlink()
-
-
-def _lock_path(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.lock")
 
 
 @contextlib.contextmanager
@@ -53,7 +40,31 @@ def locked(folder: Path, timeout: float, name: str) -> Iterator[None]:
 @contextlib.contextmanager
 def names_locked(workspace: Path) -> Iterator[None]:
     """Two who choose the same name at once: one of them is told that it is taken."""
+    lock = FileLock(workspace / "sets" / "names.lock", timeout=30)
     with writing(workspace):
         (workspace / "sets").mkdir(parents=True, exist_ok=True)
-    with FileLock(workspace / "sets" / "names.lock", timeout=30):
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
+
+
+def delete_folder(folder: Path, timeout: float, name: str) -> None:
+    """Remove a set from the disk. Raises `UserError` for a shared one, and while somebody writes to it."""
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(folder, timeout, name))
+        except UserError:
+            # Where there is not even room for a lock nobody holds one, and this is to make room.
+            if is_shared(folder) or _lock_path(folder).exists():
+                raise
+        # The index first: from then on the set is gone, even where some file cannot be removed yet.
+        (folder / "index.json").unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        _lock_path(folder).unlink()
+
+
+def _lock_path(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")

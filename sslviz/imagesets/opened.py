@@ -31,7 +31,7 @@ from sslviz.imagesets.index import (
     write_index,
 )
 from sslviz.imagesets.locks import PATIENCE_SECONDS, delete_folder, locked, names_locked
-from sslviz.imagesets.packs import Pack
+from sslviz.imagesets.packs import Pack, cut
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -243,11 +243,16 @@ class ImageSet:
                     allowance.take(len(stored.jpeg) + len(stored.thumbnail))
                     known.add(stored.id)
                     entries.append(_append(image, stored, pictures, thumbs, masks))
-                origin = _grown(index.origin, paths) if entries or duplicates else index.origin
-                if entries or origin != index.origin:
-                    ends = (pictures.sync(), thumbs.sync(), masks.sync())
-                    everything = index.entries + tuple(entries)
+                ends = (pictures.sync(), thumbs.sync(), masks.sync())
+            origin = _grown(index.origin, paths) if entries or duplicates else index.origin
+            if entries or origin != index.origin:
+                everything = index.entries + tuple(entries)
+                try:
                     self._replace(replace(index, entries=everything, ends=ends, origin=origin))
+                except BaseException:  # which may also come after the new index has taken its place
+                    for kind, end in zip(PACKS, read_index(self.folder).ends, strict=True):
+                        cut(self.folder / f"{kind}.pack", end)
+                    raise
         return len(entries), duplicates
 
     def remove(self, ids: Collection[str]) -> None:
@@ -279,8 +284,8 @@ class ImageSet:
 
     def delete(self) -> None:
         """Remove the set from the disk; a run that has it open goes on."""
-        with self._changing():
-            delete_folder(self.folder)
+        self._refresh()
+        delete_folder(self.folder, PATIENCE_SECONDS, self.name)
 
     def _change(self, new: Callable[[tuple[Entry, ...]], Iterable[Entry]]) -> None:
         with self._changing():

@@ -10,6 +10,13 @@ from types import TracebackType
 from sslviz.files import flush_folder, writing
 
 
+def cut(path: Path, end: int) -> None:
+    """Take back what lies past `end`, as far as that can be done: a tail does no harm."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_size > end:
+            os.truncate(path, end)
+
+
 class Pack:
     """A pack open for appending; leaving it with an error takes back what was appended.
 

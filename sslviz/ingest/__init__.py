@@ -200,7 +200,7 @@ def _mirror(workspace: Path, path: Path, report: Progress | None) -> ImageSet:
     with writing(workspace):
         (workspace / "sets").mkdir(parents=True, exist_ok=True)
     # Two who ask for the same new folder at once: the second finds the set of the first.
-    with FileLock(workspace / "sets" / "mirrors.lock"):
+    with writing(workspace), FileLock(workspace / "sets" / "mirrors.lock"):
         digest = listing_digest(path)
         folder = imagesets.find_origin(workspace, path)
         if folder is None:

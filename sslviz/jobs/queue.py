@@ -27,7 +27,7 @@ from filelock import FileLock
 
 from sslviz import quotas, runs, settings
 from sslviz.errors import UserError
-from sslviz.files import read_json, write_json, writing
+from sslviz.files import as_json, read_json, replacing, write_json, writing
 from sslviz.jobs import processes
 from sslviz.jobs.processes import lock_file
 from sslviz.runs import Run, Spec, is_held, new_id
@@ -57,13 +57,19 @@ def ask(workspace: Path, spec: Spec) -> Run:
     Raises `UserError` for a spec whose values make no sense, a home that cannot be written to, and more than
     a workspace may ask for.
     """
-    with FileLock(lock_file("ask"), timeout=30):
-        run = _just_asked(workspace, spec)
-        if run is None:
+    lock = lock_file("ask")
+    with writing(lock.parent), FileLock(lock, timeout=30):
+        known = _just_asked(workspace, spec)
+        if known is None:
             quotas.check_minutes(workspace, spec.minutes)
             _check_waiting(workspace)
-            run = runs.create(workspace, spec)
-        submit(run)
+        run = known or runs.create(workspace, spec)
+        try:
+            submit(run)
+        except BaseException:
+            if known is None:  # one that waits for nothing would be half of what was asked
+                run.delete()
+            raise
     return run
 
 
@@ -107,9 +113,11 @@ def submit(run: Run) -> None:
 def _enqueue(run: Run, queue: Path) -> None:
     _drop_tickets(run, queue.with_name("running"))  # of an earlier turn, not yet cleared away
     run.cancel_flag.unlink(missing_ok=True)
-    run.set_status(state="queued", message="Waiting for its turn.", hint="", finished=None, pid=None)
     last = max((path.name for path in _unordered()), default="")
-    write_json(queue / f"{new_id(last[:12])}-{run.id}", {"folder": str(run.folder.resolve())})
+    ticket = queue / f"{new_id(last[:12])}-{run.id}"
+    with replacing(ticket) as file:  # what a full disk refuses, it refuses before the run says that it waits
+        file.write(as_json({"folder": str(run.folder.resolve())}))
+        run.set_status(state="queued", message="Waiting for its turn.", hint="", finished=None, pid=None)
 
 
 def _drop_tickets(run: Run, folder: Path) -> None:

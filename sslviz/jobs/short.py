@@ -118,7 +118,7 @@ def start(kind: str, arguments: Mapping[str, Any], *, again: bool = False) -> Jo
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     job = Job(folder)
-    with FileLock(folder / "start.lock", timeout=10):
+    with writing(folder), FileLock(folder / "start.lock", timeout=10):
         there = (folder / "status.json").exists()
         if there and (not again or job.status().state in ("queued", "running")):
             return job

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sslviz import embeddings, features, imagesets, networks, probes
-from sslviz.embeddings import Source, computing
+from sslviz.embeddings import Source, computing, stored
 from sslviz.imagesets import ImageSet, Sample
 from sslviz.intervals import Comparison, compare
 from sslviz.lineup import Contender, Kind, Score, supervised
@@ -148,7 +148,7 @@ def by_agreement(run: Run, some: ImageSet, report: Report, *, alone: bool) -> It
     disturbed."""
     sources: tuple[Source, ...] = ("run",) if alone else ("run", "untrained", "pixels")
     for source in sources:
-        if not embeddings.blocks(run, some, source):
+        if not stored.are_whole(run, some, source):
             looked = computing.look(run, some, source, lambda done, total: report(done, total, ""))
             computing.store(run, some, source, looked)
         one = embeddings.find(run, some, source)

@@ -64,7 +64,7 @@ def clean(name: str) -> str:
 
 
 def read(images: ImageSet) -> Names:
-    """The names given so far."""
+    """The names given so far. Raises `UserError` where a later version has written them."""
     given, past, damaged = _load(_path(images.notes))
     there = set(images.ids)
     known = {image: name for image, name in given.items() if image in there}
@@ -158,12 +158,17 @@ def _locked(images: ImageSet) -> Iterator[None]:
         lock.release()
 
 
+class _Later(Exception):  # noqa: N818 - no error
+    """A version of the file that is not known yet."""
+
+
 def _load(path: Path) -> tuple[Given, list[_Change], bool]:
     """(names, changes, whether the file could not be read)."""
     try:
         value = read_json(path)
         if value["version"] != _VERSION:
-            raise ValueError("another version")
+            later = isinstance(value["version"], int) and value["version"] > _VERSION
+            raise _Later if later else ValueError("another version")
         given = {str(image): name for image, name in value["given"].items()}
         past = [dict(change) for change in value["past"]]
         words = [*given.values(), *(word for change in past for word in change.values() if word is not None)]
@@ -171,6 +176,10 @@ def _load(path: Path) -> tuple[Given, list[_Change], bool]:
             raise ValueError("no names")
     except FileNotFoundError:
         return {}, [], False
+    except _Later:  # not to be put aside: it is whole
+        raise UserError(
+            "The names in this set were given in a later version of sslviz.", "Update sslviz to see them."
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
         return {}, [], True
     return given, past, False

@@ -296,8 +296,7 @@ class Run:
             if self.folder.is_symlink() or not self.folder.is_dir():
                 self.folder.unlink(missing_ok=True)
                 return
-            self.folder.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+            shutil.rmtree(files.moved(self.folder, gone), ignore_errors=True)
 
     def refuse_read_only(self, what: str) -> None:
         """Raise `UserError` for a run that comes with the package or is shared; `what` cannot be done."""
@@ -337,6 +336,7 @@ def create(workspace: Path, spec: Spec) -> Run:
             files.replace(draft, folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)  # renamed already, though not for certain
         raise
     return Run(folder, spec)
 

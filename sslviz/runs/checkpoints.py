@@ -37,8 +37,9 @@ def save(parent: Path, step: int, files: Mapping[str, bytes], kept: int | None =
         digests[name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     write_json(folder / "manifest.json", {"step": step, "files": digests, "schema": 1})
     # Its name has to survive a power cut before an older one goes.
-    flush_folder(parent)
-    flush_folder(parent.parent)
+    with writing(parent):
+        flush_folder(parent)
+        flush_folder(parent.parent)
     if kept is not None:
         older = [path for other, path in _steps(parent) if other <= step]
         for path in older[:-kept]:

@@ -42,7 +42,8 @@ def build(
     drafts = workspace / "drafts"
     with writing(drafts):
         drafts.mkdir(parents=True, exist_ok=True)
-    with FileLock(drafts / "scenes.lock"):  # of two who want it at once, one renders and the other waits
+    # Of two who want it at once, one renders and the other waits.
+    with writing(drafts), FileLock(drafts / "scenes.lock"):
         if imagesets.find_builtin(workspace, NAME) is None:
             draft = drafts / "scenes"
             shutil.rmtree(draft, ignore_errors=True)  # of somebody who was killed

@@ -12,18 +12,16 @@ import os
 import shutil
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from sslviz import jobs, kept, settings
+from sslviz import files, jobs, kept, settings
 from sslviz.errors import UserError
 from sslviz.runs import Run, Status, read_run
-from sslviz.visible import visible
-from sslviz.worker import readiness, turns
+from sslviz.worker import failures, readiness, turns
 
 if TYPE_CHECKING:
     from sslviz.imagesets import ImageSet
@@ -50,9 +48,13 @@ def work_job(job: jobs.Job) -> None:
     """Do a short job in this process and leave its result or a sentence in its folder."""
     lock = FileLock(job.lock, thread_local=False)
     try:
-        lock.acquire(timeout=5)
+        with files.writing(job.folder):
+            lock.acquire(timeout=5)
     except Timeout:
         return  # another process is at it
+    except UserError as error:
+        job.set_status(state="failed", error=error.message, hint=error.hint)
+        return
     try:
         if job.read_status().state != "queued":
             return
@@ -90,18 +92,8 @@ def _outcome(job: jobs.Job) -> dict[str, Any]:
         return {"state": "done", "result": KINDS[kind](arguments, report, job.folder / "result")}
     except Cancelled:
         return {"state": "cancelled", "error": "Cancelled."}
-    except UserError as error:
-        return {"state": "failed", "error": error.message, "hint": error.hint}
-    except MemoryError:
-        return {"state": "failed", "error": "There was not enough memory.", "hint": "Use fewer images."}
     except Exception as error:
-        sys.stderr.write(visible(traceback.format_exc(), keep="\n"))
-        said = str(error).strip().split("\n")[0][:200]
-        return {
-            "state": "failed",
-            "error": f"It stopped with an error: {type(error).__name__}{': ' if said else ''}{said}",
-            "hint": f"{job.folder / 'log.txt'} has the details.",
-        }
+        return failures.told(error, job)
 
 
 # What each kind of job does: arguments, progress, the folder for files → the result

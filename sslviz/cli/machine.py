@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import socket
 import sys
 import tempfile
@@ -23,6 +24,13 @@ from sslviz.errors import UserError
 PORTS_TRIED = 20
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 ALLOW = typer.Option([], "--allow", metavar="NAME", help="Name that the server is reached by; no other is.")
+SAFE = {
+    "pillow": (12, 3),  # CVE-2026-42311 and others: writing past the end of memory
+    "streamlit": (1, 61),  # CVE-2026-33682; and a session that comes back after a broken line
+    "torch": (2, 11),  # CVE-2026-24747
+    "safetensors": (0, 5),
+}
+"""Older versions have known holes."""
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "fuse.sshfs", "lustre"}
 """Where locks and renames cannot be trusted."""
 
@@ -181,6 +189,11 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Print one JSON ob
         warnings.append(
             "This Python does not see overlapping entries in a zip; sslviz looks for them itself."
         )
+    warnings += [
+        f"{name} {versions[name]} has known holes: install {'.'.join(map(str, safe))} or newer."
+        for name, safe in SAFE.items()
+        if _older(versions[name], safe)
+    ]
     found["warnings"] = warnings
     lines = [f"{name:>12}  {version}" for name, version in versions.items()]
     lines += [f"{'devices':>12}  {', '.join(d['name'] for d in found['devices'])}"]  # type: ignore[attr-defined]
@@ -195,6 +208,12 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _older(version: str | None, safe: tuple[int, ...]) -> bool:
+    """Whether a version is before `safe`, by its first numbers."""
+    numbers = [int(part) for part in re.findall(r"\d+", (version or "").split("+")[0])]
+    return version is not None and tuple(numbers[: len(safe)]) < safe
 
 
 def _devices() -> list[dict[str, Any]]:

@@ -88,7 +88,8 @@ def _sign_in_or_out() -> None:
 
 def serve() -> None:
     """Say that a server lives. Called after the page: it starts a process, and the paint comes first."""
-    _server(str(settings.load().home))
+    with guard():  # a home that cannot be written to shows what it has
+        _server(str(settings.load().home))
     _set_aside(len(sys.modules) // MODULES)
 
 
@@ -192,7 +193,8 @@ def choice(name: str, label: str, options: dict[str, str], default: str, *, show
     st.session_state[key] = asked if asked in options else default
 
     def chosen() -> None:
-        st.query_params[name] = st.session_state[key]
+        if key in st.session_state:  # not so of a click that comes when another page is being drawn
+            st.query_params[name] = st.session_state[key]
 
     st.segmented_control(
         label,

@@ -28,8 +28,10 @@ import numpy as np
 from visitor import Told, Visitor
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("", "images", "rotation", "exemplar", "jigsaw", "location", "train", "runs", "embeddings", "downstream",
-         "papers", "shortcuts", "tour")  # fmt: skip
+PAGES = (
+    "", "images", "rotation", "exemplar", "jigsaw", "location", "train", "runs", "embeddings", "downstream",
+    "papers", "shortcuts", "tour",
+)  # fmt: skip
 GROWN_BYTES = 250_000_000
 """More than before the class came that the server may keep: what it has cached for the next one."""
 PAGE_SECONDS = 2.0
@@ -154,17 +156,22 @@ def serve(home: Path, options: argparse.Namespace) -> tuple[subprocess.Popen[byt
     raise SystemExit((home / "server.log").read_text())
 
 
-def train(home: Path, minutes: float) -> str:
-    """Queue a training on the built-in scenes; returns its id."""
-    os.environ["SSLVIZ_HOME"] = str(home)
-    from sslviz import jobs, scenes, settings
+def draw() -> Any:
+    """A few of the built-in scenes, for there to be images before the class comes."""
+    from sslviz import scenes, settings
+
+    return scenes.render_set(settings.workspace(), count=100)
+
+
+def train(images: Any, minutes: float) -> str:
+    """Queue a training on a set; returns its id."""
+    from sslviz import jobs
     from sslviz.runs import Spec
 
-    images = scenes.render_set(settings.workspace(), count=200)
     asked = Spec(
         "rotation", images.name, images_id=images.id, fingerprint=images.fingerprint, minutes=minutes
     )
-    return jobs.ask(settings.workspace(), asked).id
+    return jobs.ask(images.workspace, asked).id
 
 
 def lost(home: Path, told: Told, training: str) -> list[str]:
@@ -210,9 +217,10 @@ async def read_out(home: Path, told: Told, seconds: float) -> None:
 
 
 async def lesson(home: Path, process: subprocess.Popen[bytes], port: int, options: argparse.Namespace) -> int:
+    scenes = draw()
     before = await see_everything(port)
     level = resident({process.pid})
-    training = train(home, options.seconds / 60 + 1)
+    training = train(scenes, options.seconds / 60 + 1)
     told, peak = Told(errors=before.errors), {"server": 0, "all": 0}
     watching = asyncio.create_task(watch(process.pid, peak))
     until = time.monotonic() + options.seconds
@@ -245,8 +253,8 @@ def report(
         print(f"          {error}")
     print(f"photos    {told.images:,} handed over; runs asked for {len(told.runs)}")
     print(f"lost      {'; '.join(missing) or 'nothing'}")
-    print(f"memory    server {level / 1e6:,.0f} MB before, {peak['server'] / 1e6:,.0f} at most, {after / 1e6:,.0f} "
-          f"after; with all it started {peak['all'] / 1e6:,.0f} at most")  # fmt: skip
+    memory = [f"{count / 1e6:,.0f}" for count in (level, peak["server"], after, peak["all"])]
+    print("memory    server {} MB before, {} at most, {} after; with all it started {}".format(*memory))
     slow = len(told.pages) > 1 and statistics.quantiles(told.pages, n=20)[18] > PAGE_SECONDS
     kept = {
         "no error": not told.errors,

@@ -83,6 +83,8 @@ class Visitor:
 
     async def visit(self, page: str, **query: str) -> None:
         """Open a page by its address, as a click in the sidebar does."""
+        if page != self.page:
+            self.states.clear()  # as the browser does with widgets that are no longer there
         self.page, self.query = page, urlencode(query)
         await self._run()
 
@@ -171,6 +173,8 @@ class Visitor:
         except TimeoutError:
             self.told.errors.append(f"no answer within {PATIENCE_SECONDS:.0f} s on {self.page or 'start'}")
         self.told.pages.append(time.monotonic() - began)
+        if not fragment:
+            self.states = {name: state for name, state in self.states.items() if name in self.widgets}
 
     def _rerun(self, extra: WidgetState | None, fragment: str, *, by_clock: bool = False) -> BackMsg:
         asked = ClientState(query_string=self.query, fragment_id=fragment, is_auto_rerun=by_clock)

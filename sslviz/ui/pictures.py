@@ -21,6 +21,11 @@ from PIL import Image
 Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 
+_LINKS = re.compile(
+    r"(?<=http:)(?=//)|(?<=https:)(?=//)|(?<=www)(?=\.)|(?<=[-.\w+])(?=@[-\w])", re.IGNORECASE
+)
+"""Where what GitHub's Markdown takes for an address of the web or of somebody's mail is broken in two."""
+
 
 def name_of(text: str, limit: int = 80) -> str:
     """`text` fit to be seen: control and invisible characters replaced, at most `limit` characters."""
@@ -34,8 +39,13 @@ def short(name: str, limit: int = 40) -> str:
 
 
 def literal(text: str, limit: int = 80) -> str:
-    """`text` for a place that Streamlit reads as Markdown, so that it shows as it is written."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&^])", r"\\\1", name_of(text, limit))
+    """`text` for a place that Streamlit reads as Markdown, so that it shows as it is written.
+
+    Addresses are made links after everything else has been read, whatever was escaped, so a character without
+    width stands in them.
+    """
+    unlinked = _LINKS.sub("\N{WORD JOINER}", name_of(text, limit))
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&^])", r"\\\1", unlinked)
 
 
 def uri(jpeg: bytes) -> str:

@@ -134,7 +134,7 @@ def make_home(workspace: Path) -> tuple[str, str, str]:
 
 
 def settled(page: Page) -> None:
-    """Wait for the page's script; of one that looks at its job again and again, as it stands after a while."""
+    """Wait for the page's script; where one looks at its job again and again, no longer than a while."""
     page.locator("h1").first.wait_for(timeout=SECONDS)
     with contextlib.suppress(Exception):
         page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=20_000)

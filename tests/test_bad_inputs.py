@@ -225,19 +225,6 @@ def test_remarks_are_made_once_for_all_images(here: Here) -> None:
     ]
 
 
-def test_what_an_upload_left_behind_is_removed_after_a_day(tmp_path: Path) -> None:
-    import os
-
-    root = settings.load().home / "staging"
-    for name in ("old", ".half.tmp", "new"):
-        (root / name).mkdir(parents=True)
-        (root / name / "000000").write_bytes(b"x")
-    for name in ("old", ".half.tmp"):
-        os.utime(root / name, (0, 0))
-    staged = staging.stage([("a.png", image())], 2000, settings.load())
-    assert {path.name for path in root.iterdir()} == {"new", staged.name}
-
-
 def test_the_largest_numbers_fit_into_memory() -> None:
     """Grey of 32 million values, each computed with in double precision, within what a child may have."""
     from sslviz.images.tones import eight_bits

@@ -96,7 +96,7 @@ def _check_png(data: bytes) -> None:
         if end + 4 > len(data):
             return  # cut short: the decoder will say so
         said = int.from_bytes(view[end : end + 4], "big")
-        if view[at + 4 : at + 8] == b"IDAT" and zlib.crc32(view[at + 4 : end]) != said:
+        if data.startswith(b"IDAT", at + 4) and zlib.crc32(view[at + 4 : end]) != said:
             raise UserError("is damaged")
         at = end + 4
 

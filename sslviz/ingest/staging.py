@@ -1,14 +1,13 @@
 """Where an upload lies until a job has read it: a folder of files under numbers, and the list of their names.
 
-It is there whole or not at all: it is written under a name that nobody reads, and renamed at the end.
+It is there whole or not at all: it is written under a name that nobody reads, and renamed at the end. What is
+left by a server or a job that was killed goes with what else is old; see `sslviz.workspaces`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import shutil
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from sslviz.errors import UserError
 from sslviz.files import free_bytes, full_disk, write_json, writing
 from sslviz.settings import Settings
 
-_ABANDONED_SECONDS = 24 * 3600.0
 _REST = 200_000_000
 """Bytes that are left free on the disk: the images are stored, and then runs want to be written too."""
 
@@ -33,7 +31,6 @@ def stage(files: Iterable[tuple[str, memoryview | bytes]], size: int, settings: 
             "Upload them in parts, or use `sslviz images add`, which has no such limit.",
         )
     root = settings.home / "staging"
-    _sweep(root)
     if free_bytes(root) < size + min(size, _REST):
         raise full_disk(root, size)
     name = secrets.token_hex(8)
@@ -50,11 +47,3 @@ def stage(files: Iterable[tuple[str, memoryview | bytes]], size: int, settings: 
     except BaseException:
         shutil.rmtree(half, ignore_errors=True)
         raise
-
-
-def _sweep(root: Path) -> None:
-    """Remove uploads that a server or a job that was killed left behind a day or more ago."""
-    with contextlib.suppress(OSError):
-        for left in root.iterdir():
-            if time.time() - left.lstat().st_mtime > _ABANDONED_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)

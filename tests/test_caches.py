@@ -79,10 +79,10 @@ def test_what_cannot_be_made_again_is_forgotten() -> None:
     for _ in ruin(only("cache/chosen/*.json")):
         assert chosen.recall(opened(), name) in ([], [1, 4])  # a space more changes nothing
     picture = images.bitmap(pictures(1, 64, 3)[0])
-    query = queries.uploaded("x.png", picture)
-    assert queries.recall(query.key) is not None
-    for _ in ruin(only("cache/queries/*.bin")):
-        assert queries.recall(query.key) is None
+    query = queries.uploaded(settings.workspace(), "x.png", picture)
+    assert queries.recall(settings.workspace(), query.key) is not None
+    for _ in ruin(only("workspaces/local/queries/*.bin")):
+        assert queries.recall(settings.workspace(), query.key) is None
 
 
 def test_a_measured_speed_is_measured_again() -> None:

@@ -64,7 +64,7 @@ def test_add_train_evaluate_embed_and_neighbours(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     added = said(capsys, "images", "add", "photos", str(folder))
-    assert set(added) == {"set", "added", "duplicates", "skipped", "labels"}
+    assert set(added) == {"set", "added", "duplicates", "skipped", "labels", "notes"}
     assert (added["added"], added["labels"]) == (8, {"cat": 4, "dog": 4})
     assert [set(one) for one in added["skipped"]] == [{"name", "reason"}]
 

@@ -114,6 +114,10 @@ class Crops(ImageSet):
         raise AssertionError("pieces are changed by changing the set that they are cut from")
         yield
 
+    def delete(self) -> None:
+        """Pieces alone cannot be deleted."""
+        raise AssertionError("pieces are deleted by deleting the set that they are cut from")
+
 
 def _unique(names: list[str]) -> list[str]:
     """The same names, with a number behind those that were there before."""

@@ -199,8 +199,10 @@ def _nothing_called(workspace: Path, text: str) -> UserError:
 def _mirror(workspace: Path, path: Path, report: Progress | None) -> ImageSet:
     with writing(workspace):
         (workspace / "sets").mkdir(parents=True, exist_ok=True)
-    # Two who ask for the same new folder at once: the second finds the set of the first.
-    with writing(workspace), FileLock(workspace / "sets" / "mirrors.lock"):
+    with contextlib.ExitStack() as held:
+        with writing(workspace):
+            # Two who ask for the same new folder at once: the second finds the set of the first.
+            held.enter_context(FileLock(workspace / "sets" / "mirrors.lock"))
         digest = listing_digest(path)
         folder = imagesets.find_origin(workspace, path)
         if folder is None:

@@ -14,7 +14,7 @@ from test_invariance import few
 
 from sslviz import invariance, networks, settings, worker
 from sslviz.jobs import Job
-from sslviz.ui import invariance_words, looks
+from sslviz.ui import invariance_view, invariance_words, looks
 
 __all__ = ["few"]
 PAGE = """
@@ -29,9 +29,10 @@ with frame.guard():
 
 
 @pytest.fixture(autouse=True)
-def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def started(monkeypatch: pytest.MonkeyPatch, few: None) -> list[str]:
     """No process starts; the modules that were to run are returned. The bundled runs are left out."""
     monkeypatch.setattr("sslviz.runs._bundled", list)
+    monkeypatch.setattr(invariance_view, "KINDS", invariance.KINDS)
     return recorded(monkeypatch)
 
 

@@ -20,7 +20,7 @@ from sslviz.errors import UserError
 from sslviz.runs import Run, Spec
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ["start", "images", "rotation", "train", "runs", "embeddings", "downstream", "papers", "shortcuts"]
+SLOW = [pytest.param(page, marks=pytest.mark.slow) for page in ("images", "train", "embeddings", "rotation")]
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +92,7 @@ def unusable(
     return kind
 
 
-@pytest.mark.parametrize("page", ["start", "images", "train", "runs"])
+@pytest.mark.parametrize("page", ["start", "runs", *SLOW])
 def test_a_home_that_cannot_be_written_to_is_a_sentence_on_every_page(unusable: str, page: str) -> None:
     app = opened(page)
     assert not app.exception, app.exception
@@ -197,17 +197,16 @@ def test_order_and_states_do_not_depend_on_the_clock(step: float, monkeypatch: p
 # Deleted under a page or a run
 
 
-def test_what_was_deleted_under_a_page_is_a_sentence() -> None:
+@pytest.mark.parametrize("page", ["runs", *SLOW])
+def test_what_was_deleted_under_a_page_is_a_sentence(page: str) -> None:
     images = make_set(count=4)
     run = make_run(images)
     run.set_status(state="done", step=1)
-    apps = {page: opened(page, run=run.id) for page in ("train", "runs", "embeddings", "rotation")}
+    app = opened(page, run=run.id)
     run.delete()
-    for app in apps.values():
-        assert not app.run().exception
+    assert not app.run().exception
     images.delete()
-    for app in apps.values():
-        assert not app.run().exception
+    assert not app.run().exception
 
 
 # Many

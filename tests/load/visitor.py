@@ -83,8 +83,7 @@ class Visitor:
 
     async def visit(self, page: str, **query: str) -> None:
         """Open a page by its address, as a click in the sidebar does."""
-        if page != self.page:
-            self.states.clear()  # as the browser does with widgets that are no longer there
+        self.states.clear()  # what was set by hand gives way to what the address says
         self.page, self.query = page, urlencode(query)
         await self._run()
 

@@ -71,12 +71,20 @@ def _now() -> str:
 def _rotate(log: Path) -> None:
     """Make room: `server.jsonl` becomes `server.1.jsonl`, that one `server.2.jsonl`, and so on."""
     most = settings.load().max_log_bytes
-    if not log.exists() or log.stat().st_size < most:
+    if _size(log) < most:
         return
     with FileLock(log.with_suffix(".lock"), timeout=1):
-        if log.stat().st_size < most:  # another process was first
+        if _size(log) < most:  # another process was first
             return
         older = [log, *(log.with_name(f"server.{number}.jsonl") for number in range(1, KEPT + 1))]
         for before, after in reversed(list(itertools.pairwise(older))):
             with contextlib.suppress(FileNotFoundError):
                 before.replace(after)
+
+
+def _size(log: Path) -> int:
+    """Bytes; none where the file is not there, as between two logs."""
+    try:
+        return log.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -329,6 +329,7 @@ def test_what_is_no_look_is_none(value: object) -> None:
     assert Look.read(value) is None
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_pictures_stand_for_points_and_are_told(browser: Browser, address: str) -> None:
     driven = Driven(browser.new_page(viewport={"width": 1100, "height": 800}), address)
@@ -415,6 +416,7 @@ def test_a_film_plays(browser: Browser, address: str) -> None:
     driven.finish(address)
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_two_maps_have_one_pointer_and_one_selection(browser: Browser, address: str) -> None:
     driven = Driven(browser.new_page(viewport={"width": 1300, "height": 800}), f"{address}/?what=two")

@@ -120,6 +120,7 @@ CASES = (
 )
 
 
+@pytest.mark.slow
 def test_the_four_lines_give_the_features_of_sslviz(tmp_path: Path) -> None:
     assert {model for model, _ in CASES} == set(MODELS)
     check_without_sslviz([(trained_run(model, view), pictures(7, view)) for model, view in CASES], tmp_path)

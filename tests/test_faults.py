@@ -132,6 +132,7 @@ def kill_and_resume(images: ImageSet, home: Path, kills: int, seed: int) -> Coun
     return found
 
 
+@pytest.mark.slow
 def test_two_kills_at_random_moments(images: ImageSet, home: Path) -> None:
     kill_and_resume(images, home, 2, seed=1)
 

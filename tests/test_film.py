@@ -98,6 +98,7 @@ def test_its_ends_are_the_map_and_the_map_of_the_untrained_network(run: Run, ima
     assert np.allclose(project.boxed(again.frames[-1]), there, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_frame_in_between_is_of_the_weights_of_its_step(run: Run, images: ImageSet) -> None:
     from sslviz import features
 

@@ -141,6 +141,14 @@ def settled(page: Page) -> None:
     page.wait_for_timeout(500)
 
 
+def watched(browser: Browser, asked: set[str], opened: list[str]) -> Page:
+    """A page whose every request and every dialog is noted."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.on("request", lambda one: asked.add(one.url))
+    page.on("dialog", lambda one: (opened.append(one.message), one.dismiss()))
+    return page
+
+
 def leaks(page: Page, where: str) -> list[tuple[str, str]]:
     """What is wrong with the page as it stands, each with `where` that is."""
     found = [(where, one) for one in page.evaluate(LEAKS)]
@@ -155,12 +163,9 @@ def leaks(page: Page, where: str) -> list[tuple[str, str]]:
 def test_names_are_shown_as_they_are_written(browser: Browser, server: Server) -> None:
     """No page asks anybody for anything, runs anything, or shows a name as anything but a name."""
     image, run, other = make_home(settings.workspace())
-    page = browser.new_page(viewport={"width": 1280, "height": 1000})
     asked: set[str] = set()
     opened: list[str] = []
-    page.on("request", lambda one: asked.add(one.url))
-    page.on("dialog", lambda one: (opened.append(one.message), one.dismiss()))
-
+    page = watched(browser, asked, opened)
     page.goto(f"{server.url}/images?part=look")
     settled(page)
     page.get_by_text(NAME[:20]).first.wait_for(timeout=SECONDS)
@@ -171,9 +176,10 @@ def test_names_are_shown_as_they_are_written(browser: Browser, server: Server) -
         found += leaks(page, address)
 
     # The map: every image under the pointer, its card, its legend, and its neighbours at a click.
-    page.goto(f"{server.url}/embeddings?run={run}")
+    page.close()
+    page = watched(browser, asked, opened)
+    page.goto(f"{server.url}/embeddings?run={run}&projection=pca")
     page.wait_for_selector('.em[data-state="ready"]', timeout=2 * SECONDS)
-    page.get_by_text("UMAP takes its place").wait_for(state="detached", timeout=2 * SECONDS)
     settled(page)
     found += hover(page)
     page.get_by_text(NAME[:20]).first.wait_for(timeout=SECONDS)

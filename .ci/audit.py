@@ -11,22 +11,18 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import urllib.request
 import venv
 from pathlib import Path
 from typing import Any
 
-SERVICE = "https://pypi.org/pypi/pip/json"
-"""What pip-audit asks, package by package; it would try for minutes where nobody answers."""
-SECONDS = 90
+SECONDS, GLANCE_SECONDS = 90, 15
+"""For everything, and for the one package that is asked about first: unanswered, it tries for minutes."""
 NOT_OURS = {"pip", "setuptools", "wheel", "sslviz"}
 """What a fresh environment is made with, which the package does not use."""
 
 
 def main() -> int:
     try:
-        with urllib.request.urlopen(SERVICE, timeout=5):
-            pass
         with tempfile.TemporaryDirectory() as folder:
             found = audit(Path(folder))
     except (OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError) as error:
@@ -37,14 +33,26 @@ def main() -> int:
 
 def audit(folder: Path) -> list[dict[str, Any]]:
     """What pip-audit says of the packages here. It has an environment of its own, since it needs many."""
-    venv.create(folder / "tool", with_pip=True)
-    tool = next(path for path in (folder / "tool").glob("*/python*") if path.stem == "python")
-    install = [tool, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "pip-audit"]
-    subprocess.run(install, check=True, timeout=SECONDS, capture_output=True)
-    report = folder / "report.json"
-    ask = [tool, "-m", "pip_audit", "--progress-spinner", "off", "--timeout", "10", "--format", "json"]
-    ask += ["--output", report, "--path", sysconfig.get_path("purelib")]
-    subprocess.run(ask, check=False, timeout=SECONDS, capture_output=True)
+    tool = install(folder / "tool")
+    one = folder / "one.txt"
+    one.write_text("pip==25.0\n", encoding="utf-8")
+    ask(tool, ["--no-deps", "--disable-pip", "--requirement", one], folder / "one.json", GLANCE_SECONDS)
+    return ask(tool, ["--path", sysconfig.get_path("purelib")], folder / "report.json", SECONDS)
+
+
+def install(folder: Path) -> Path:
+    """An environment with pip-audit in `folder`; returns its Python."""
+    venv.create(folder, with_pip=True)
+    tool = next(path for path in folder.glob("*/python*") if path.stem == "python")
+    command = [tool, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "pip-audit"]
+    subprocess.run(command, check=True, timeout=SECONDS, capture_output=True)
+    return tool
+
+
+def ask(tool: Path, about: list[Any], report: Path, seconds: float) -> list[dict[str, Any]]:
+    """What pip-audit says; raises `OSError` where it says nothing, `TimeoutExpired` where it takes longer."""
+    command = [tool, "-m", "pip_audit", "--progress-spinner", "off", "--timeout", "10", "--format", "json"]
+    subprocess.run([*command, "--output", report, *about], check=False, timeout=seconds, capture_output=True)
     found: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))["dependencies"]
     return found
 

@@ -168,8 +168,7 @@ def _worth(run: Run | None, images: ImageSet | None) -> str:
         return (
             '<div class="sv-scene"></div><p>Which images lie near each other, and what that is good for.</p>'
         )
-    found = embeddings.find(run, images)
-    if found is None:
+    if not embeddings.blocks(run, images):
         return (
             '<div class="sv-scene"></div><p>Its features of these images are not known yet: opening the map '
             "has them computed.</p>"

@@ -10,9 +10,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from sslviz import jobs, journal, settings
+from sslviz.worker.locks import first_free
 
 TRAINING = ("reproduce", "shortcut")
 """Jobs that train wait for the device among the runs, and would otherwise hold up everything for minutes."""
@@ -44,34 +43,18 @@ def turn(job: jobs.Job, stopped: type[Exception]) -> Iterator[None]:
         owner = Path(str(arguments["workspace"])).name
     except (OSError, ValueError, KeyError):
         kind, owner = "", "nobody"
-    places = [f"turn-{number}" for number in range(most)]
-    with _one_of([f"turn-of-{owner}-{'training' if kind in TRAINING else 'looking'}"], job, stopped):
+
+    def waiting() -> None:
+        if job.cancel_flag.exists():
+            raise stopped
+        job.set_status(message="Waiting for its turn.")
+
+    own = f"turn-of-{owner}-{'training' if kind in TRAINING else 'looking'}"
+    with first_free({own: jobs.lock_file(own)}, LOOK_SECONDS, waiting):
         if kind in TRAINING:
             yield
             return
-        with _one_of(places, job, stopped):
+        places = {name: jobs.lock_file(name) for name in (f"turn-{number}" for number in range(most))}
+        with first_free(places, LOOK_SECONDS, waiting):
             job.set_status(message="")
             yield
-
-
-@contextlib.contextmanager
-def _one_of(names: list[str], job: jobs.Job, stopped: type[Exception]) -> Iterator[None]:
-    """Hold the first of several locks that is free."""
-    told = False
-    while True:
-        for name in names:
-            lock = FileLock(jobs.lock_file(name), thread_local=False)
-            try:
-                lock.acquire(timeout=LOOK_SECONDS / len(names))
-            except Timeout:
-                continue
-            try:
-                yield
-            finally:
-                lock.release()
-            return
-        if job.cancel_flag.exists():
-            raise stopped
-        if not told:
-            job.set_status(message="Waiting for its turn.")
-            told = True

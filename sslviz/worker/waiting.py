@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import torch
-from filelock import FileLock, Timeout
 
 from sslviz import jobs
 from sslviz.errors import UserError
 from sslviz.runs import Run, Status
+from sslviz.worker.locks import first_free
 
 Report = Callable[[Status], None]
 WAIT_SECONDS = 0.2
@@ -107,22 +107,16 @@ def hold_device(name: str, run: Run, stop: Stop, tell: Report) -> Iterator[str]:
     devices = usable if name == "auto" else (resolve_device(name),)
     asked = time.monotonic()
     told = False
-    while True:
-        for device in devices:
-            lock = FileLock(jobs.device_lock(device), thread_local=False)
-            try:
-                # Not nought: whoever asks whether it is held holds it for an instant.
-                lock.acquire(timeout=WAIT_SECONDS / len(devices))
-            except Timeout:
-                continue
-            try:
-                yield device
-            finally:
-                lock.release()
-            return
+
+    def waiting() -> None:
+        nonlocal told
         if stop():
             raise Cancelled
         if not told and time.monotonic() - asked > 0.5:
             which = f"the {devices[0]} device" if len(devices) == 1 else "one of the devices"
             tell(run.set_status(message=f"Waiting for another run to leave {which}."))
             told = True
+
+    places = {device: jobs.device_lock(device) for device in devices}
+    with first_free(places, WAIT_SECONDS, waiting) as device:
+        yield device

@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from sslviz import networks, quiz, runs
+from sslviz.encoders.__main__ import MOST_BYTES
+from sslviz.runs.identity import has_head
+from sslviz.tasks import TASKS
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -40,3 +45,12 @@ def test_the_wheel_carries_the_app_inside_the_package(tmp_path: Path) -> None:
         carried = {name for name in names if name.endswith(kind)}
         tracked = {str(path.relative_to(ROOT)) for path in (ROOT / "sslviz").rglob(f"*{kind}")}
         assert tracked <= carried
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_nobody_plays_alone_before_a_first_training(task: str) -> None:
+    run = runs.read_run(runs.BUNDLED / task.ljust(12, "0"), bundled=True)
+    assert has_head(run) or task in quiz.WITHOUT_HEAD
+    assert run.weights().stat().st_size <= MOST_BYTES
+    assert run.status().heldout_accuracy > 3 * run.status().chance
+    assert networks.trained(run).encoder.state_dict().keys()

@@ -25,7 +25,7 @@ from sslviz.tasks import TASKS
 from sslviz.worker import work_run
 
 FOLDER = Path(__file__).parent
-MOST_BYTES = 1_000_000
+MOST_BYTES = 1_600_000
 STEPS = {"rotation": 6_000, "exemplar": 8_000, "jigsaw": 10_000, "location": 10_000}
 
 

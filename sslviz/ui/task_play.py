@@ -31,7 +31,7 @@ def show(name: str, images: ImageSet, _row: int) -> None:
     with st.container(width=460):
         run = task_run.choose("You play against", usable, images, ALONE)
     if not usable:
-        st.caption(f"{task_run.HEADLESS} Train one of your own, and play against it.")
+        st.caption("No network plays yet. A minute is enough to train one that does.")
         task_run.link(name)
     _table(name, images, run)
 

@@ -15,10 +15,6 @@ from sslviz.ui import embedding_run, frame, looks, pictures, words
 
 NOBODY = "nobody"
 """In place of a run in the address: one plays alone."""
-HEADLESS = (
-    "The network that comes with sslviz for this task is kept without the layers that answer, to save room: "
-    "its features can be looked at, but it cannot be asked."
-)
 
 
 def able(task: str, without_head: Sequence[str] = ()) -> dict[str, Run]:
@@ -56,11 +52,15 @@ def choose(label: str, usable: dict[str, Run], images: ImageSet, alone: str = ""
 
 def none_yet(task: str) -> None:
     """Where no run of a task can be asked: why, and the way to one."""
-    bundled = any(run.bundled and run.spec.task == task for run in runs.listing(frame.workspace()))
+    headless = any(run.bundled and run.spec.task == task for run in runs.listing(frame.workspace()))
     title = looks.TASKS[task].title.lower()
+    why = (
+        "The network that comes with sslviz for this task is kept without the layers that answer, to save "
+        "room: its features can be looked at, but it cannot be asked. "
+    )
     frame.nothing(
         f"There is no network yet that answers {title}.",
-        (HEADLESS + " " if bundled else "") + "A minute is enough to train one of your own.",
+        (why if headless else "") + "A minute is enough to train one of your own.",
     )
     link(task)
 

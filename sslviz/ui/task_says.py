@@ -26,7 +26,6 @@ def show(name: str, images: ImageSet, row: int) -> None:
     usable = task_run.able(name)
     if not usable:
         task_run.none_yet(name)
-        task_run.link(name)
         return
     with st.container(width=460):
         run = task_run.choose("Network", usable, images)

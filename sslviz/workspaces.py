@@ -149,7 +149,7 @@ def delete(workspace: Path, seconds: float = STOP_SECONDS) -> None:
     """
     if not NAME.fullmatch(workspace.name) or workspace.parent != settings.load().home / "workspaces":
         raise UserError("Only the workspace of a visitor can be deleted as a whole.")
-    _stop(workspace, seconds)
+    stop(workspace, seconds)
     for job, owner in _jobs():
         if owner == workspace:
             _drop(job)
@@ -162,8 +162,11 @@ def delete(workspace: Path, seconds: float = STOP_SECONDS) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def _stop(workspace: Path, seconds: float) -> None:
-    """Have everything stop that is at work in a workspace; jobs that do not heed are ended."""
+def stop(workspace: Path, seconds: float) -> None:
+    """Have everything stop that is at work in a workspace; jobs that do not heed are ended.
+
+    Raises `UserError` where something is still at work after so many seconds.
+    """
     for run in _own_runs(workspace):
         run.cancel()
     own = [job for job, owner in _jobs() if owner == workspace]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import tempfile
@@ -26,6 +27,8 @@ TIMED = (
 )  # fmt: skip
 """What has seconds beside a bound, in the order in which it is told."""
 
+STOP_SECONDS = 10.0
+"""What pages began while they were timed may take this long to stop."""
 ALL = "train,ingest,first_metric,looking,repaint,map"
 MOST = 2_000
 """Pictures that are measured on: enough for every part."""
@@ -40,7 +43,7 @@ def bench(
 ) -> None:
     """Measure training, reading pictures, neighbours, maps, probes and pages, each beside its bound."""
     from sslviz import bench as measuring
-    from sslviz import ingest, settings
+    from sslviz import ingest, settings, workspaces
     from sslviz.worker.waiting import resolve_device
 
     parts = tuple(part.strip() for part in only.split(",") if part.strip())
@@ -64,6 +67,8 @@ def bench(
             )
         finally:
             progress.close()
+            with contextlib.suppress(UserError):  # what pages began would go on for minutes
+                workspaces.stop(settings.workspace(), STOP_SECONDS)
             if before is None:
                 del os.environ["SSLVIZ_HOME"]
             else:

@@ -20,7 +20,19 @@ def explore(images: ImageSet) -> None:
     with st.container(width=760):
         st.markdown(prose.read("shortcuts/start"))
     guard = _guard()
-    row = task_page.choose(images)
+    _below(guard, images)
+    with st.expander("How it is measured", icon=":material/science:"):
+        st.markdown(prose.read("shortcuts"))
+
+
+@st.fragment
+def _below(guard: Guard, images: ImageSet) -> None:
+    """All that changes with the image and the strength; what is above stays as it is."""
+    with frame.guard():
+        _lab(guard, images, task_page.choose(images))
+
+
+def _lab(guard: Guard, images: ImageSet, row: int) -> None:
     st.subheader(guard.title, anchor=False)
     with st.container(width=760):
         st.markdown(guard.cue)
@@ -36,8 +48,6 @@ def explore(images: ImageSet) -> None:
     st.subheader("Two short runs", anchor=False)
     with frame.guard():
         shortcuts_pair.show(guard, images, strength)
-    with st.expander("How it is measured", icon=":material/science:"):
-        st.markdown(prose.read("shortcuts"))
 
 
 def _guard() -> Guard:

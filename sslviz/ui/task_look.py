@@ -14,7 +14,7 @@ from sslviz.imagesets import ImageSet
 from sslviz.ui import ceiling, frame, options, remember, task_figures, task_text
 
 if TYPE_CHECKING:
-    from sslviz.preview import Bound, Example
+    from sslviz.preview import Bound
 
 log = logging.getLogger(__name__)
 
@@ -27,20 +27,30 @@ def show(name: str, images: ImageSet, row: int) -> None:
     changed = options.chosen(name)
     found = None
     try:
-        found, examples = _examples(name, images, row, changed)
+        with loading():
+            options_ = tuple(sorted(changed.items()))
+            found = bound(name, options_, str(images.folder), images.fingerprint, row, _images=images)
     except UserError as error:
         frame.problem(error)
     else:
-        task_figures.draw(name, examples, images, changed)
-        _again(name)
+        _drawn(name, images, found, changed)
     task_text.asks(name)
     _options(name, found)
     task_text.known(name, images, row, found)
 
 
-def _again(name: str) -> None:
+@st.fragment
+def _drawn(name: str, images: ImageSet, found: Bound, changed: dict[str, Any]) -> None:
+    """One draw from the image, and another; the rest of the page stays as it is."""
+    key = f"seed_{name}"
+    seed = int(st.session_state.get(key, 0))
+    with frame.guard():
+        with loading():
+            examples = found.copies(seed, COPIES) if name == "exemplar" else found.examples(seed)
+        task_figures.draw(name, examples, images, changed)
+
     def again() -> None:
-        st.session_state[f"seed_{name}"] = int(st.session_state.get(f"seed_{name}", 0)) + 1
+        st.session_state[key] = seed + 1
 
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
@@ -55,15 +65,6 @@ def _again(name: str) -> None:
             icon=":material/model_training:",
             query_params={"task": name},
         )
-
-
-def _examples(name: str, images: ImageSet, row: int, changed: dict[str, Any]) -> tuple[Bound, list[Example]]:
-    """The task on this image with these options, and what training would make of it with this draw."""
-    with loading():
-        options_ = tuple(sorted(changed.items()))
-        found = bound(name, options_, str(images.folder), images.fingerprint, row, _images=images)
-        seed = int(st.session_state.get(f"seed_{name}", 0))
-        return found, found.copies(seed, COPIES) if name == "exemplar" else found.examples(seed)
 
 
 def loading() -> AbstractContextManager[None]:

@@ -57,9 +57,14 @@ def draw(name: str) -> None:
         return
     titles = {key: view.title for key, view in VIEWS.items() if name in view.tasks}
     chosen = frame.choice("view", "View", titles, "look", shown=False) if len(titles) > 1 else "look"
-    row = choose(images) if VIEWS[chosen].chooses else 0
+    _view(name, images, VIEWS[chosen])
+
+
+@st.fragment
+def _view(name: str, images: ImageSet, view: View) -> None:
+    """A view, below the choice of its image; what is above them stays as it is when another is chosen."""
     with frame.guard():
-        VIEWS[chosen].show(name, images, row)
+        view.show(name, images, choose(images) if view.chooses else 0)
 
 
 def choose(images: ImageSet) -> int:

@@ -1,7 +1,9 @@
 """What a test set of a certain size can tell: intervals of a share, and of the difference of two.
 
 Two classifiers asked about the same images are compared pair by pair: images that both tell, or neither,
-say nothing about which is better, so the difference is known far better than either share.
+say nothing about which is better, so the difference is known far better than either share. Where an image is
+asked about several times, its answers are alike: then each image has a share of right answers, and it is
+images that are counted.
 """
 
 from __future__ import annotations
@@ -92,6 +94,48 @@ def tango(better: int, worse: int, queries: int, z: float = Z) -> tuple[float, f
             inside, outside = (inside, middle) if rejected(middle) else (middle, outside)
         ends.append(inside)
     return ends[0], ends[1]
+
+
+def of_mean(shares: NDArray[np.float64]) -> list[float]:
+    """The 95% interval of the mean of shares in [0, 1], one an image: [low, high], by Student's t; Wilson's
+    where all are the same, from which no spread can be told."""
+    middle, half = _spread(shares)
+    return [max(0.0, middle - half), min(1.0, middle + half)] if half else wilson(middle, len(shares))
+
+
+def compare_means(first: NDArray[np.float64], second: NDArray[np.float64]) -> Comparison:
+    """Whether the first is ahead of the second: float (Q,) in [0, 1] each, what they have of every image.
+
+    The interval and the chance are those of Student's t for paired samples. With fewer than two images
+    nothing is known: [-1, 1], and a chance of 1.
+    """
+    from scipy.special import stdtr
+
+    assert first.shape == second.shape
+    assert first.ndim == 1
+    if len(first) < 2:
+        return Comparison(len(first), float((first - second).sum()), -1.0, 1.0, 1.0)
+    away, half = _spread(first - second)
+    if not half:
+        return Comparison(len(first), away, away, away, 0.0 if away else 1.0)
+    often = 2 * float(stdtr(len(first) - 1, -abs(away) / (half / _student(len(first)))))
+    return Comparison(len(first), away, max(-1.0, away - half), min(1.0, away + half), often)
+
+
+def _spread(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The mean, and half of its 95% interval."""
+    if len(values) < 2:
+        return float(np.mean(values)) if len(values) else 0.0, 0.0
+    return float(np.mean(values)), _student(len(values)) * float(np.std(values, ddof=1)) / math.sqrt(
+        len(values)
+    )
+
+
+def _student(count: int) -> float:
+    """As `Z`, of a mean of so few that their spread is a guess as well."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(count - 1, 0.975))
 
 
 def chance_of(fewer: int, both: int) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.optimize import minimize_scalar
 from scipy.stats import binom, binomtest, multinomial
 
@@ -153,3 +154,41 @@ def test_the_smallest_difference_in_round_numbers() -> None:
     assert smallest_difference(400, 1.0) == 4 / 400
     assert smallest_difference(2, 0.5) == 1.0
     assert smallest_difference(0, 0.5) == 1.0
+
+
+def test_the_mean_of_shares_lies_in_its_interval_as_often_as_is_said() -> None:
+    """Some images are easy and others hard, and each is asked about eight times: its answers are alike, so
+    that counting answers would promise too much."""
+    draw = np.random.default_rng(0)
+    inside = narrow = 0
+    for _ in range(1000):
+        shares = draw.binomial(8, draw.beta(2, 3, 60)) / 8
+        low, high = intervals.of_mean(shares)
+        inside += low <= 0.4 <= high
+        few, many = intervals.wilson(float(shares.mean()), 8 * 60)
+        narrow += few <= 0.4 <= many
+    assert 930 <= inside <= 970
+    assert narrow < 900
+
+
+def test_means_are_compared_as_scipy_compares_pairs() -> None:
+    draw = np.random.default_rng(1)
+    first, second = draw.random(25), draw.random(25)
+    told = stats.ttest_rel(first, second)
+    found = intervals.compare_means(first, second)
+    ends = told.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((ends.low, ends.high))
+    assert found.chance == pytest.approx(told.pvalue)
+    assert found.difference == pytest.approx(first.mean() - second.mean())
+    assert found.told_apart == (told.pvalue < 0.05)
+
+
+def test_of_hardly_any_images_hardly_anything_is_known() -> None:
+    assert intervals.of_mean(np.zeros(0)) == [0.0, 1.0]
+    assert intervals.of_mean(np.ones(5)) == intervals.wilson(1.0, 5)
+    assert intervals.of_mean(np.array([0.0, 1.0])) == [0.0, 1.0]
+    for count in (0, 1):
+        assert intervals.compare_means(np.ones(count), np.zeros(count)).low == -1
+    same = intervals.compare_means(np.full(4, 0.5), np.full(4, 0.5))
+    assert not same.told_apart
+    assert same.chance == 1

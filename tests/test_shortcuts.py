@@ -288,6 +288,13 @@ def test_a_pair_is_trained_judged_and_not_done_twice(few: None, capsys: pytest.C
     assert second.spec.options == {}
     assert (first.spec.seed, first.spec.steps) == (second.spec.seed, second.spec.steps) == (0, 2)
     assert [row["at"] for row in found["rows"]] == [0.0, 1.0]
+    for row, run in zip(found["rows"], (first, second), strict=True):
+        held_out = run.status().heldout_accuracy
+        assert held_out is not None
+        assert row["asked"] == len(images) // 5
+        # Each image was asked about equally often; two answers may hang by bfloat16's rounding.
+        assert row["value"] == pytest.approx(held_out, abs=2 / 32)
+        assert row["interval"][0] <= row["value"] <= row["interval"][1]
     assert [one["name"] for one in found["worth"]["measures"]] == ["knn", "linear"]
     assert found["worth"]["chance"] == 0.5
     read = worth.read(found["worth"])

@@ -197,6 +197,19 @@ def test_the_same_images_are_compared_pair_by_pair() -> None:
     assert "right" not in pair[0].plain()
 
 
+def test_images_that_are_asked_about_often_are_compared_by_their_shares() -> None:
+    draw = np.random.default_rng(0)
+    one = draw.binomial(20, 0.4, 100) / 20
+    pair = [
+        Row(str(n), float(x.mean()), 100, n, shares=x) for n, x in enumerate((one, one - 0.05 * (one > 0.4)))
+    ]
+    assert apart(*pair)
+    assert not apart(*(replace(row, shares=None) for row in pair))
+    (low, high), (wide, wider) = (row.interval or [] for row in (pair[0], replace(pair[0], shares=None)))
+    assert wide < low < pair[0].value < high < wider  # type: ignore[operator]
+    assert "shares" not in pair[0].plain()
+
+
 def test_no_figure_is_quoted_without_its_certainty() -> None:
     for paper in PAPERS.values():
         for figure in paper.published.values():

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sslviz import imagesets, neighbors, runs
 from sslviz.embeddings import stored
-from sslviz.embeddings.computing import PIXELS, compute
+from sslviz.embeddings.computing import KEEPING, PIXELS, compute
 from sslviz.embeddings.stored import SOURCES, Embedding, Source
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
@@ -38,6 +38,7 @@ __all__ = [
     "encoder",
     "find",
     "first_block",
+    "keeps",
     "label_numbers",
     "load",
     "stamp",
@@ -103,12 +104,21 @@ def accuracies(run: Run, images: ImageSet, source: Source = "run") -> dict[str, 
     return found
 
 
-def agreements(run: Run, images: ImageSet, source: Source = "run") -> dict[str, float]:
-    """Share of its ten nearest that an image keeps when it is mirrored, cropped and lit differently, in
-    [0, 1], for each computed block; empty for a dozen images or fewer."""
+def keeps(run: Run, images: ImageSet, source: Source = "run") -> dict[str, NDArray[np.float64]]:
+    """For each computed block, of each image tried, the same for every source, the share of its ten nearest
+    that it keeps when it is mirrored, cropped and lit differently; empty for a dozen images or fewer."""
     manifest = stored.manifest_of(stored.folder_of(run, images, source)) or {}
-    found = manifest.get("agreement", {})
-    return {block: float(found[block]) for block in manifest.get("blocks", []) if block in found}
+    found = manifest.get("kept", {})
+    return {
+        block: np.array(found[block], np.float64) / KEEPING
+        for block in manifest.get("blocks", [])
+        if block in found
+    }
+
+
+def agreements(run: Run, images: ImageSet, source: Source = "run") -> dict[str, float]:
+    """The mean of what `keeps` says, in [0, 1], for each block."""
+    return {block: float(shares.mean()) for block, shares in keeps(run, images, source).items()}
 
 
 def first_block(run: Run, images: ImageSet, source: Source = "run") -> tuple[str, str]:

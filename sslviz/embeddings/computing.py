@@ -24,6 +24,8 @@ NEAR = 50
 """Neighbours kept of each image."""
 DISTURBED = 400
 """Images that are also looked at after a disturbance."""
+KEEPING = 10
+"""Nearest images of which it is counted how many an image then keeps."""
 CLUSTERS = 10
 """Most groups: as many as there are colours that are told apart."""
 PIXELS = "pixels"
@@ -96,7 +98,7 @@ def store(run: Run, images: ImageSet, source: Source, looked: Looked) -> None:
 
     writing = Writing(stored.folder_of(run, images, source), len(images))
     trust: dict[str, dict[str, float]] = {}
-    agreement: dict[str, float] = {}
+    kept: dict[str, list[int]] = {}
     for block, features in looked.blocks.items():
         indices, similarity = neighbors.search(features, features, NEAR, exclude_self=True)
         pca = project.pca(features, 3)
@@ -112,12 +114,11 @@ def store(run: Run, images: ImageSet, source: Source, looked: Looked) -> None:
         )
         told = {f"pca{dims}": _trust(features, pca[:, :dims]) for dims in (2, 3)}
         trust[block] = {name: value for name, value in told.items() if value is not None}
-        share = _agreement(features, indices, looked.disturbed.get(block))
-        if share is not None:
-            agreement[block] = share
+        if block in looked.disturbed and len(features) > KEEPING:
+            kept[block] = _kept(features, indices, *looked.disturbed[block])
     for name, data in looked.files.items():
         writing.add(name, data)
-    writing.finish(trust=trust, agreement=agreement)
+    writing.finish(trust=trust, kept=kept)
 
 
 def _layout(found: stored.Embedding, projection: str, dims: int, report: Callable[[int, int], None]) -> None:
@@ -161,21 +162,16 @@ def clusters(features: NDArray[np.float32]) -> NDArray[np.int64]:
     return place[found]
 
 
-def _agreement(
+def _kept(
     features: NDArray[np.float32],
     indices: NDArray[np.int64],
-    disturbed: tuple[NDArray[np.int64], NDArray[np.float32]] | None,
-) -> float | None:
-    """Share of the ten nearest that an image keeps when it is disturbed: mean over the images tried."""
-    if disturbed is None or len(features) < 12:
-        return None
-    rows, changed = disturbed
-    found, _ = neighbors.search(changed, features, 11)
-    kept = 0.0
-    for row, near in zip(rows.tolist(), found, strict=True):
-        others = near[near != row][:10]
-        kept += float(np.isin(others, indices[row, :10]).mean())
-    return kept / len(rows)
+    rows: NDArray[np.int64],
+    changed: NDArray[np.float32],
+) -> list[int]:
+    """How many of its ten nearest each of the images tried keeps when it is disturbed."""
+    found, _ = neighbors.search(changed, features, KEEPING + 1)
+    pairs = zip(rows.tolist(), found, strict=True)
+    return [int(np.isin(near[near != row][:KEEPING], indices[row, :KEEPING]).sum()) for row, near in pairs]
 
 
 class Looked:

@@ -35,7 +35,7 @@ Projection = Literal["pca", "umap", "tsne"]
 PROJECTIONS: tuple[Projection, ...] = ("pca", "umap", "tsne")
 
 AREA = "embeddings"
-VERSION = 5
+VERSION = 6
 """Of the files; another version's are not read."""
 KEPT_BYTES = 6_000_000_000
 """Past this the embeddings that were not opened for longest are dropped."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sslviz.imagesets import ImageSet
-from sslviz.intervals import Z, compare, wilson
+from sslviz.intervals import Z, compare, compare_means, of_mean, wilson
 from sslviz.papers.data import Data, whole
 from sslviz.runs import Run, Spec
 
@@ -100,16 +100,21 @@ class Row:
     rerun: Figure | None = None
     right: NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
     """bool (`asked`,): which of the images, where they are the same for other rows; not written down."""
+    shares: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
+    """float (`asked`,) in [0, 1]: how much of what was asked about each image, which is the same for other
+    rows; not written down."""
 
     @property
     def interval(self) -> list[float] | None:
-        """Wilson's, of 95%: [low, high]."""
+        """Of 95%, [low, high]: Wilson's, or from how much images differ where each was asked about often."""
+        if self.shares is not None:
+            return of_mean(self.shares)
         return None if self.value is None else wilson(self.value, self.asked)
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
-        found = asdict(replace(self, right=None)) | {"interval": self.interval}
-        return {name: value for name, value in found.items() if name != "right"}
+        found = asdict(replace(self, right=None, shares=None)) | {"interval": self.interval}
+        return {name: value for name, value in found.items() if name not in ("right", "shares")}
 
 
 @dataclass(frozen=True)
@@ -222,6 +227,8 @@ def apart(one: Row, other: Row, z: float = Z) -> bool:
         return False
     if one.right is not None and other.right is not None:
         return compare(one.right, other.right).told_apart
+    if one.shares is not None and other.shares is not None:
+        return compare_means(one.shares, other.shares).told_apart
     variance = sum(row.value * (1 - row.value) / row.asked for row in (one, other) if row.value is not None)
     return abs(one.value - other.value) > z * math.sqrt(variance)
 

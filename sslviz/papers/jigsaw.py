@@ -78,10 +78,12 @@ class Permutations(Paper):
         data: Data,
         scale: Scale,
         *,
-        device: str = "cpu",  # noqa: ARG002
-        report: Report | None = None,  # noqa: ARG002
+        device: str = "cpu",
+        report: Report | None = None,
     ) -> Findings:
-        rows = sweeps.held_out_rows(runs, self.values(scale), self.published)
+        rows = sweeps.held_out_rows(
+            runs, self.values(scale), data.images, self.published, device=device, report=report
+        )
         said = [
             *sweeps.scaled_down(runs, data, scale, "350,000 steps of 256 images of ImageNet"),
             "Every answer is scored by layers that all answers share; the paper's network has weights of its "

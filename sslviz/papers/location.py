@@ -64,10 +64,10 @@ class Gap(Paper):
         data: Data,
         scale: Scale,
         *,
-        device: str = "cpu",  # noqa: ARG002
-        report: Report | None = None,  # noqa: ARG002
+        device: str = "cpu",
+        report: Report | None = None,
     ) -> Findings:
-        rows = sweeps.held_out_rows(runs, self.values(scale))
+        rows = sweeps.held_out_rows(runs, self.values(scale), data.images, device=device, report=report)
         said = sweeps.scaled_down(runs, data, scale, "a million steps and more on ImageNet")
         if scale.model == "small":
             said.append(

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sslviz.errors import UserError
-from sslviz.papers.base import Figure, Paper, Row, Scale, Value
+from sslviz.imagesets import ImageSet
+from sslviz.papers.base import Figure, Paper, Report, Row, Scale, Value
 from sslviz.papers.data import Data
 from sslviz.runs import Run, Spec
 
@@ -56,23 +57,33 @@ def spec(
 
 
 def held_out_rows(
-    runs: Sequence[Run], values: Sequence[Value], published: Mapping[str, Figure] | None = None
+    runs: Sequence[Run],
+    values: Sequence[Value],
+    images: ImageSet,
+    published: Mapping[str, Figure] | None = None,
+    *,
+    device: str = "cpu",
+    report: Report | None = None,
 ) -> list[Row]:
-    """What each run tells of the images that it held out; the interval counts those images, and not the
-    examples made of them, which are alike."""
+    """What each run tells of the images that it held out, which are the same for all; intervals count those
+    images, and not the examples made of them, which are alike."""
+    from sslviz.papers import heldout
+
     rows = []
-    for run, value in zip(runs, values, strict=True):
-        status = run.status()
+    for number, (run, value) in enumerate(zip(runs, values, strict=True)):
+        if report is not None:
+            report(number, len(runs), "asking about the images that were held out")
+        status, shares = run.status(), heldout.shares(run, images, device)
         figure = next((one for one in (published or {}).values() if one.at == value.at), None)
-        asked = max(1, run.spec.count // HELD_OUT)
         rows.append(
             Row(
                 value.what,
-                status.heldout_accuracy,
-                asked,
+                status.heldout_accuracy if shares is None else float(shares.mean()),
+                max(1, run.spec.count // HELD_OUT) if shares is None else len(shares),
                 at=value.at,
                 chance=status.chance,
                 published=figure,
+                shares=shares,
             )
         )
     return rows

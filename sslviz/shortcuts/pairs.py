@@ -99,7 +99,7 @@ class Pair(Paper):
         device: str = "cpu",
         report: Report | None = None,
     ) -> PairFindings:
-        rows = sweeps.held_out_rows(runs, self.values(scale))
+        rows = sweeps.held_out_rows(runs, self.values(scale), data.images, device=device, report=report)
         worth = judged(runs, data.images, device, report)
         ceiling = of_options(self.task, self.options(WITHOUT)).value
         finding = conclude(self.guard, rows, worth, ceiling)

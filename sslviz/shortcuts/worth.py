@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
-from sslviz.intervals import compare, wilson
+from sslviz.intervals import compare, compare_means, of_mean
 from sslviz.papers.base import Report
 from sslviz.runs import Run
+
+if TYPE_CHECKING:
+    from sslviz.embeddings import Source
 
 PROBES = {"knn": "their neighbours", "linear": "a linear probe"}
 
@@ -88,7 +93,7 @@ def judged(runs: Sequence[Run], images: ImageSet, device: str, report: Report | 
     """Judge the features of the run without and of the run with the guard. Imports torch.
 
     By probes of labels where there are two labels, on the same questions; else by the neighbours that an
-    image keeps, whose interval counts images. Raises `UserError` for a run without weights.
+    image keeps, image by image. Raises `UserError` for a run without weights.
     """
     from sslviz import probes
 
@@ -125,6 +130,7 @@ def _probe(runs: Sequence[Run], division: Any, name: str) -> Measure:
 
 
 def _agreement(runs: Sequence[Run], images: ImageSet, report: Report | None) -> Measure:
+    from sslviz import embeddings
     from sslviz.lineup import judging
 
     some = judging.sample(images)
@@ -135,15 +141,13 @@ def _agreement(runs: Sequence[Run], images: ImageSet, report: Report | None) -> 
 
     off, *_ = judging.by_agreement(runs[0], some, tell, alone=True)
     on, untrained, *_ = judging.by_agreement(runs[1], some, tell, alone=False)
-    marks = []
-    for one in (off, on, untrained):
-        share = one.contender.agreement or 0.0
-        low, high = wilson(share, len(some))
-        marks.append(Mark(share, low, high, one.contender.block))
-    first, second, without = marks
-    # Newcombe's interval of a difference of two shares, which takes them to be of different images: wider
-    # than need be, since they are of the same.
-    away = first.value - second.value
-    low = away - ((first.value - first.low) ** 2 + (second.high - second.value) ** 2) ** 0.5
-    high = away + ((first.high - first.value) ** 2 + (second.value - second.low) ** 2) ** 0.5
-    return Measure("agreement", first, second, without, low, high, len(some))
+    sources: tuple[tuple[Run, Source], ...] = ((runs[0], "run"), (runs[1], "run"), (runs[1], "untrained"))
+    marks, every = [], []
+    for one, (run, source) in zip((off, on, untrained), sources, strict=True):
+        block = one.contender.block
+        shares = embeddings.keeps(run, some, source).get(block, np.zeros(0))
+        low, high = of_mean(shares)
+        marks.append(Mark(float(shares.mean()) if len(shares) else 0.0, low, high, block))
+        every.append(shares)
+    away = compare_means(every[0], every[1])
+    return Measure("agreement", marks[0], marks[1], marks[2], away.low, away.high, away.queries)

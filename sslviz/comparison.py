@@ -59,8 +59,10 @@ def budget(run: Run) -> str:
 
 def differing(found: Sequence[Run]) -> dict[str, list[Any]]:
     """The settings, and the options of tasks, that are not the same in all runs: one value a run."""
-    names = [*NAMES, *sorted({option for run in found for option in run.spec.options})]
-    table = {name: setting(found, name) for name in names}
+    told = [asked(run) for run in found]
+    table = {name: [one[name] for one in told] for name in NAMES}
+    options = sorted({option for run in found for option in run.spec.options})
+    table |= {name: setting(found, name) for name in options}
     return {name: values for name, values in table.items() if len({repr(value) for value in values}) > 1}
 
 

@@ -89,7 +89,7 @@ def test_its_ends_are_the_map_and_the_map_of_the_untrained_network(run: Run, ima
         assert known is not None
         assert (found.indices[frame] == known.indices[:, :20]).mean() > 0.99
         assert np.allclose(found.similarity[frame], known.similarity[:, :20], atol=1e-4)
-    (film._folder(run, images, film.POINTS) / "block3.json").unlink()
+    (film._folder(run, images, film.POINTS) / "block3.bin").unlink()
     again = compute(run, block="block3")
     whole = embeddings.load(settings.workspace(), run.id, "pics", "run", "block3")
     assert whole is not None

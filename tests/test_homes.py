@@ -227,13 +227,13 @@ def many(count: int) -> Run:
 
 
 @pytest.mark.slow
-def test_ten_thousand_runs_are_a_page_within_a_second() -> None:
+def test_ten_thousand_runs_are_a_page_within_two_seconds() -> None:
     many(10_000)
     app = opened("runs")
     assert not app.exception
     began = time.process_time()
     app.run()
-    assert time.process_time() - began < 1.0  # of this process: another may keep the processor busy
+    assert time.process_time() - began < 2.0  # of this process: another may keep the processor busy
     assert len(app.dataframe[0].value) >= 10_000
 
 

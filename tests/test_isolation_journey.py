@@ -112,7 +112,7 @@ def test_two_browsers_see_nothing_of_each_other(browser: Browser, class_room: Se
         page = stranger.new_page()
         page.goto(f"{server.url}/images")
         settled(page)
-        assert page.get_by_text("Add your own").first.is_visible()
+        page.get_by_text("Add your own").first.wait_for(timeout=SECONDS)
         assert not re.search("zqanna|zqberta", all_of(page))
         stranger.close()
 

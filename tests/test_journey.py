@@ -212,7 +212,7 @@ def test_zoom_and_hidden_curves_survive_updates(browser: Browser, server: Server
     page.mouse.down()
     page.mouse.move(x + 120, y + 90, steps=8)
     page.mouse.up()
-    page.locator('.rc-tools [data-tool="fit"]').wait_for(timeout=SECONDS)
+    page.locator('.rc-tools [data-tool="fit"]:not([hidden])').wait_for(timeout=SECONDS)
     zoomed = axes(page)
     assert zoomed["x"][1] - zoomed["x"][0] < 0.5 * (whole["x"][1] - whole["x"][0])
     assert whole["x"][0] < zoomed["x"][0]
@@ -236,7 +236,7 @@ def test_zoom_and_hidden_curves_survive_updates(browser: Browser, server: Server
     assert axes(page) == zoomed
 
     page.mouse.dblclick(x + 60, y + 40)
-    page.locator('.rc-tools [data-tool="fit"]').wait_for(state="hidden", timeout=SECONDS)
+    page.locator('.rc-tools [data-tool="fit"]:not([hidden])').wait_for(state="hidden", timeout=SECONDS)
     page.wait_for_function(
         "document.querySelector('.rc-plot')._fullLayout.xaxis.range[0] === 0", timeout=SECONDS
     )

@@ -92,6 +92,9 @@ def test_the_slider_raises_the_cue_and_the_projection_undoes_it(browser: Browser
     changed = "(was) => document.querySelector('.sv-fringed img').src !== was"
     page.wait_for_function(changed, arg=picture, timeout=SECONDS)
     page.get_by_text("--strength 15").first.wait_for(timeout=SECONDS)
+    page.wait_for_function(
+        "() => document.querySelectorAll('.sv-shares .sv-track').length === 3", timeout=SECONDS
+    )
     after = shares(page)
     assert after[0] > before[0] + 20  # without the guard the fringes tell the place
     assert after[1] < after[0] - 20  # projected, they hardly do

@@ -23,7 +23,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,7 @@ class Run:
 
     def _note(self) -> dict[str, str]:
         try:
-            value = read_json(self.folder / "note.json")
+            value = read_json(os.path.join(self.folder, "note.json"))  # noqa: PTH118 - as in `read_as`
         except (OSError, ValueError):
             return {}
         return {k: v for k, v in value.items() if isinstance(v, str)} if isinstance(value, dict) else {}
@@ -380,16 +380,21 @@ def newest(workspace: Path, count: int) -> Iterator[Run]:
     return (read_run(workspace / "runs" / id_) for id_ in _ids(workspace)[: -count - 1 : -1])
 
 
+def opened(workspace: Path, ids: Sequence[str]) -> list[Run]:
+    """The runs of these ids, those that are still there; the folders are looked at once for all."""
+    known, parent = _ids(workspace), workspace / "runs"
+    own = set(known)
+    others = [] if own.issuperset(ids) else [*_shared(known), *_bundled()]
+    there = {run.id: run for run in others} | {id_: read_run(parent / id_) for id_ in ids if id_ in own}
+    return [there[id_] for id_ in ids if id_ in there]
+
+
 def open_run(workspace: Path, id_: str) -> Run:
     """The run with this id, or the newest for "latest". Raises `UserError` where there is none."""
-    known = _ids(workspace)
     if id_ == "latest":
-        if not known:
-            raise UserError("There is no run yet.", "Train one first.")
-        return read_run(workspace / "runs" / known[-1])
-    if id_ in known:
-        return read_run(workspace / "runs" / id_)
-    for run in (*_shared(known), *_bundled()):
-        if run.id == id_:
+        for run in newest(workspace, 1):
             return run
+        raise UserError("There is no run yet.", "Train one first.")
+    for run in opened(workspace, [id_]):
+        return run
     raise UserError(f"There is no run {id_[:40]!r}.", "`sslviz runs` lists those there are.")

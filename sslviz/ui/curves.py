@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from sslviz import comparison, curves, figures
+from sslviz import comparison, curves, figures, runs
 from sslviz.curves import Point
 from sslviz.runs import Run, Status
 from sslviz.ui import looks, words
@@ -104,7 +104,7 @@ def _overlaid(run: Run, offered: dict[str, str]) -> list[Run]:
         select_all=False,
         width="stretch",
     )
-    return words.opened(run.workspace, chosen)
+    return runs.opened(run.workspace, chosen)
 
 
 def offer(run: Run, listed: Sequence[Run]) -> dict[str, str]:

@@ -39,7 +39,7 @@ def show(run: Run, images: ImageSet) -> None:  # noqa: ARG001 - the page is abou
             "features are worth most for telling labels, and do the four see the same?"
         )
     usable = embedding_run.with_weights(runs.listing(frame.workspace()))
-    asked = words.opened(
+    asked = runs.opened(
         frame.workspace(), [one for one in st.query_params.get("tasks", "").split("~") if one]
     )
     chosen = asked or asking.comparable(usable.values(), images)
@@ -116,7 +116,7 @@ def _live(run: Run) -> bool:
 
 def _states(ids: Sequence[str]) -> None:
     """How the runs stand; the body of a fragment."""
-    found = words.opened(frame.workspace(), ids)
+    found = runs.opened(frame.workspace(), ids)
     _links(found)
     if not any(_live(one) for one in found):
         st.rerun()

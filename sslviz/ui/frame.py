@@ -264,21 +264,23 @@ def _address() -> None:
 
 
 def _training() -> None:
-    live = any(_live(run) for run in runs.listing(workspace()) if not run.bundled)
-    st.fragment(_trainings, run_every=2.0 if live else None)()
+    found = _under_way()
+    st.session_state["trainings_are_fresh"] = True
+    st.fragment(_trainings, run_every=2.0 if found else None)(found)
 
 
-def _live(run: runs.Run) -> bool:
-    return run.status().state in ("queued", "running")
+def _under_way() -> list[tuple[runs.Run, runs.Status]]:
+    """The runs that are not over, newest first; the encoders that come along are."""
+    known = ((run, run.status()) for run in runs.listing(workspace()) if not run.bundled)
+    return [(run, status) for run, status in known if status.state in ("queued", "running")]
 
 
-def _trainings() -> None:
-    """A line for each run that is not over, with a link to it."""
-    live = False
-    for run in runs.listing(workspace()):
-        status = run.status()
-        if run.bundled or status.state not in ("queued", "running"):
-            continue
+def _trainings(found: list[tuple[runs.Run, runs.Status]]) -> None:
+    """A line for each run that is not over, with a link to it; the body of a fragment. `found`: as the page
+    found them, which are looked for anew when it is drawn by itself."""
+    if not st.session_state.pop("trainings_are_fresh", False):
+        found = _under_way()
+    for run, status in found:
         title = looks.TASKS[run.spec.task].title.lower() if run.spec.task in looks.TASKS else "a network"
         if status.state == "queued":
             jobs.keep_supervisor()  # nobody else would notice that it was killed
@@ -286,10 +288,9 @@ def _trainings() -> None:
         else:
             share = f" {status.step / status.steps:.0%}" if status.steps else ""
             label = f"Training {title}…{share}"
-        live = True
         st.page_link(
             "pages/train.py", label=label, icon=":material/model_training:", query_params={"run": run.id}
         )
-    if not live and st.session_state.pop("was_training", False):
+    if not found and st.session_state.pop("was_training", False):
         st.rerun()  # the last one is over: draw the page as it is now, and stop looking
-    st.session_state["was_training"] = live
+    st.session_state["was_training"] = bool(found)

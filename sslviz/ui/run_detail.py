@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from sslviz import comparison
+from sslviz import comparison, runs
 from sslviz.runs import Run, Status
 from sslviz.ui import curves, frame, pictures, run_view, train_form, words
 
@@ -135,7 +135,7 @@ def compare(chosen: list[Run]) -> None:
 def _overlaid(ids: list[str]) -> None:
     """Curves and table; the body of a fragment."""
     with frame.guard():
-        found = words.opened(frame.workspace(), ids)
+        found = runs.opened(frame.workspace(), ids)
         if not found:
             return
         curves.draw(found[: curves.MOST], "compared_" + "_".join(ids[: curves.MOST]))

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from sslviz import comparison
+from sslviz import comparison, runs
 from sslviz.runs import Run, Status
 from sslviz.ui import frame, pictures, run_view, words
 
@@ -47,7 +47,7 @@ def asked() -> list[str]:
 
 def _table(ids: list[str]) -> None:
     """The table and its ticks; the body of a fragment."""
-    found = words.opened(frame.workspace(), ids)
+    found = runs.opened(frame.workspace(), ids)
     wanted = asked()
     if wanted != st.session_state.get("runs_ticked") or ids != st.session_state.get("runs_listed"):
         # Another address was opened, or rows have come and gone: a tick belongs to a run, not to a place.
@@ -82,7 +82,8 @@ def _table(ids: list[str]) -> None:
 
 def columns(found: list[Run], statuses: list[Status]) -> dict[str, list[Any]]:
     """The table: what is the same in all runs of one's own, or known of none, is not in it."""
-    names = [words.name(run) for run in found]
+    titles = [run.title for run in found]  # each is read from a file
+    names = [words.name(run, given) for run, given in zip(found, titles, strict=True)]
     table: dict[str, list[Any]] = {
         "run": [pictures.name_of(name) for name in names],
         "state": [
@@ -94,7 +95,8 @@ def columns(found: list[Run], statuses: list[Status]) -> dict[str, list[Any]]:
         "features": [_share(status.knn_accuracy) for status in statuses],
     }
     own = comparison.differing([run for run in found if not run.bundled and not run.damage])
-    if all(run.title == f"{run.spec.task} on {run.spec.images}" for run in found if not run.bundled):
+    ordinary = [run.bundled or given == words.ordinary(run) for run, given in zip(found, titles, strict=True)]
+    if all(ordinary):
         own = {name: values for name, values in own.items() if name not in ("task", "images")}  # its name
     for name in own:
         values = comparison.setting(found, name)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
-from sslviz import comparison, jobs, runs
-from sslviz.errors import UserError
+from sslviz import comparison, jobs
 from sslviz.runs import Run, Spec, Status
 from sslviz.ui import looks, pictures
 
@@ -46,11 +43,16 @@ def memory(count: int) -> str:
     return f"{count / 1e6:,.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
 
 
-def name(run: Run) -> str:
-    """The name a person gave it, else task and images, the task called as everywhere."""
-    look = looks.TASKS.get(run.spec.task)
-    ordinary = f"{run.spec.task} on {run.spec.images}"
-    return f"{look.title} on {run.spec.images}" if look and run.title == ordinary else run.title
+def name(run: Run, given: str | None = None) -> str:
+    """The name a person gave it, else task and images, the task called as everywhere. `given`: its title,
+    where that was read already."""
+    look, given = looks.TASKS.get(run.spec.task), run.title if given is None else given
+    return f"{look.title} on {run.spec.images}" if look and given == ordinary(run) else given
+
+
+def ordinary(run: Run) -> str:
+    """The title of a run that nobody gave one."""
+    return f"{run.spec.task} on {run.spec.images}"
 
 
 def title(run: Run) -> str:
@@ -63,17 +65,6 @@ def setting(name: str, value: Any) -> str:
     if name == "task" and value in looks.TASKS:
         return looks.TASKS[value].title
     return pictures.name_of(comparison.said(value), 40)
-
-
-def opened(workspace: Path, ids: Iterable[str]) -> list[Run]:
-    """The runs of these ids, those that are still there."""
-    found = []
-    for id_ in ids:
-        try:
-            found.append(runs.open_run(workspace, id_))
-        except UserError:
-            continue
-    return found
 
 
 def sentence(run: Run, status: Status) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from conftest import Server
     from playwright.sync_api import Browser, Page
 
-SECONDS = 90_000
+SECONDS = 240_000
 IMAGES = 16
 SET = "<img src=x onerror=pwned=1> ![i](x) :red[LEAKRED] $LEAKTEX$ **LEAKBOLD**"
 NAME = (

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 IMAGES = 40
-SECONDS = 90_000
+SECONDS = 240_000
 
 pytestmark = pytest.mark.browser
 

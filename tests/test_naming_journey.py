@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 IMAGES = 40
-SECONDS = 90_000
+SECONDS = 240_000
 NIGHT = "<i>night</i>"
 
 pytestmark = pytest.mark.browser

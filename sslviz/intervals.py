@@ -99,8 +99,12 @@ def tango(better: int, worse: int, queries: int, z: float = Z) -> tuple[float, f
 def of_mean(shares: NDArray[np.float64]) -> list[float]:
     """The 95% interval of the mean of shares in [0, 1], one an image: [low, high], by Student's t; Wilson's
     where all are the same, from which no spread can be told."""
-    middle, half = _spread(shares)
-    return [max(0.0, middle - half), min(1.0, middle + half)] if half else wilson(middle, len(shares))
+    from scipy.stats import ttest_1samp
+
+    if not len(shares) or np.ptp(shares) == 0:
+        return wilson(float(shares[0]) if len(shares) else 0.0, len(shares))
+    low, high = ttest_1samp(shares, 0.0).confidence_interval(0.95)
+    return [max(0.0, float(low)), min(1.0, float(high))]
 
 
 def compare_means(first: NDArray[np.float64], second: NDArray[np.float64]) -> Comparison:
@@ -109,33 +113,19 @@ def compare_means(first: NDArray[np.float64], second: NDArray[np.float64]) -> Co
     The interval and the chance are those of Student's t for paired samples. With fewer than two images
     nothing is known: [-1, 1], and a chance of 1.
     """
-    from scipy.special import stdtr
+    from scipy.stats import ttest_1samp
 
     assert first.shape == second.shape
     assert first.ndim == 1
-    if len(first) < 2:
-        return Comparison(len(first), float((first - second).sum()), -1.0, 1.0, 1.0)
-    away, half = _spread(first - second)
-    if not half:
-        return Comparison(len(first), away, away, away, 0.0 if away else 1.0)
-    often = 2 * float(stdtr(len(first) - 1, -abs(away) / (half / _student(len(first)))))
-    return Comparison(len(first), away, max(-1.0, away - half), min(1.0, away + half), often)
-
-
-def _spread(values: NDArray[np.float64]) -> tuple[float, float]:
-    """The mean, and half of its 95% interval."""
-    if len(values) < 2:
-        return float(np.mean(values)) if len(values) else 0.0, 0.0
-    return float(np.mean(values)), _student(len(values)) * float(np.std(values, ddof=1)) / math.sqrt(
-        len(values)
-    )
-
-
-def _student(count: int) -> float:
-    """As `Z`, of a mean of so few that their spread is a guess as well."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(count - 1, 0.975))
+    away = first - second
+    if len(away) < 2:
+        return Comparison(len(away), float(away.sum()), -1.0, 1.0, 1.0)
+    mean = float(away.mean())
+    if np.ptp(away) == 0:
+        return Comparison(len(away), mean, mean, mean, 0.0 if mean else 1.0)
+    told = ttest_1samp(away, 0.0)
+    low, high = told.confidence_interval(0.95)
+    return Comparison(len(away), mean, max(-1.0, float(low)), min(1.0, float(high)), float(told.pvalue))
 
 
 def chance_of(fewer: int, both: int) -> float:

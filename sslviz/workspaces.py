@@ -162,7 +162,7 @@ def delete(workspace: Path, seconds: float = STOP_SECONDS) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def stop(workspace: Path, seconds: float) -> None:
+def stop(workspace: Path, seconds: float = STOP_SECONDS) -> None:
     """Have everything stop that is at work in a workspace; jobs that do not heed are ended.
 
     Raises `UserError` where something is still at work after so many seconds.

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from scipy import stats
 from scipy.optimize import minimize_scalar
 from scipy.stats import binom, binomtest, multinomial
 
@@ -171,16 +170,26 @@ def test_the_mean_of_shares_lies_in_its_interval_as_often_as_is_said() -> None:
     assert narrow < 900
 
 
-def test_means_are_compared_as_scipy_compares_pairs() -> None:
-    draw = np.random.default_rng(1)
-    first, second = draw.random(25), draw.random(25)
-    told = stats.ttest_rel(first, second)
+def test_means_of_two_images_are_compared_by_cauchys_distribution() -> None:
+    """Which Student's is for two: half of the interval is tan(0.475 π) times the error of the mean."""
+    first, second = np.array([0.9, 0.7]), np.array([0.5, 0.26])
     found = intervals.compare_means(first, second)
-    ends = told.confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((ends.low, ends.high))
-    assert found.chance == pytest.approx(told.pvalue)
-    assert found.difference == pytest.approx(first.mean() - second.mean())
-    assert found.told_apart == (told.pvalue < 0.05)
+    error, mean = (0.44 - 0.40) / 2, 0.42
+    half = math.tan(0.475 * math.pi) * error
+    assert (found.difference, found.low, found.high) == pytest.approx((mean, mean - half, mean + half))
+    assert found.chance == pytest.approx(1 - 2 * math.atan(mean / error) / math.pi)
+    assert intervals.compare_means(second, first).high == pytest.approx(-found.low)
+
+
+def test_what_two_share_is_no_noise_to_their_difference() -> None:
+    draw = np.random.default_rng(1)
+    hard = draw.random(60)
+    first, second = hard + 0.02 * draw.random(60), hard
+    (low, high), (lower, higher) = intervals.of_mean(first), intervals.of_mean(second)
+    assert low < higher
+    assert lower < high
+    assert intervals.compare_means(first, second).told_apart
+    assert not intervals.compare_means(first, draw.permutation(second)).told_apart
 
 
 def test_of_hardly_any_images_hardly_anything_is_known() -> None:

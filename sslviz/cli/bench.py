@@ -27,8 +27,6 @@ TIMED = (
 )  # fmt: skip
 """What has seconds beside a bound, in the order in which it is told."""
 
-STOP_SECONDS = 10.0
-"""What pages began while they were timed may take this long to stop."""
 ALL = "train,ingest,first_metric,looking,repaint,map"
 MOST = 2_000
 """Pictures that are measured on: enough for every part."""
@@ -68,7 +66,7 @@ def bench(
         finally:
             progress.close()
             with contextlib.suppress(UserError):  # what pages began would go on for minutes
-                workspaces.stop(settings.workspace(), STOP_SECONDS)
+                workspaces.stop(settings.workspace())
             if before is None:
                 del os.environ["SSLVIZ_HOME"]
             else:

@@ -106,7 +106,7 @@ def accuracies(run: Run, images: ImageSet, source: Source = "run") -> dict[str, 
 
 def keeps(run: Run, images: ImageSet, source: Source = "run") -> dict[str, NDArray[np.float64]]:
     """For each computed block, of each image tried, the same for every source, the share of its ten nearest
-    that it keeps when it is mirrored, cropped and lit differently; empty for a dozen images or fewer."""
+    that it keeps when it is mirrored, cropped and lit differently; empty for fewer than a dozen images."""
     manifest = stored.manifest_of(stored.folder_of(run, images, source)) or {}
     found = manifest.get("kept", {})
     return {

@@ -114,7 +114,7 @@ def store(run: Run, images: ImageSet, source: Source, looked: Looked) -> None:
         )
         told = {f"pca{dims}": _trust(features, pca[:, :dims]) for dims in (2, 3)}
         trust[block] = {name: value for name, value in told.items() if value is not None}
-        if block in looked.disturbed and len(features) > KEEPING:
+        if block in looked.disturbed and len(features) > KEEPING + 1:  # of ten others it would keep all
             kept[block] = _kept(features, indices, *looked.disturbed[block])
     for name, data in looked.files.items():
         writing.add(name, data)

@@ -50,7 +50,7 @@ def _drawn(name: str, images: ImageSet, found: Bound, changed: dict[str, Any]) -
         task_figures.draw(name, examples, images, changed)
 
     def again() -> None:
-        st.session_state[key] = seed + 1
+        st.session_state[key] = int(st.session_state.get(key, 0)) + 1
 
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(

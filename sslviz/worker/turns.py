@@ -44,10 +44,15 @@ def turn(job: jobs.Job, stopped: type[Exception]) -> Iterator[None]:
     except (OSError, ValueError, KeyError):
         kind, owner = "", "nobody"
 
+    told = False
+
     def waiting() -> None:
+        nonlocal told
         if job.cancel_flag.exists():
             raise stopped
-        job.set_status(message="Waiting for its turn.")
+        if not told:  # a write for each look of each who waits would keep the disk busy
+            job.set_status(message="Waiting for its turn.")
+            told = True
 
     own = f"turn-of-{owner}-{'training' if kind in TRAINING else 'looking'}"
     with first_free({own: jobs.lock_file(own)}, LOOK_SECONDS, waiting):

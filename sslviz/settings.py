@@ -76,7 +76,8 @@ class Settings:
     most_queued: int = 0
     """Most runs that wait at a time."""
     most_jobs: int = 0
-    """Most short jobs at work at a time, one a workspace; the rest wait. Of the whole home."""
+    """Most short jobs at work at a time, one a workspace; the rest wait. Of the whole home; as many again may
+    read images."""
     most_runs: int = 0
     """Most runs that are kept."""
     most_images: int = 0

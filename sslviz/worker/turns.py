@@ -1,7 +1,9 @@
 """Where many share a machine, short jobs take turns: one of a workspace, and a few of all, at a time.
 
-A job that waits is a small process that has imported next to nothing. Workspaces wait for each other, and not
-for how much each has asked for, so that thirty pages opened in one tab hold nobody else up.
+Jobs that read images have turns of their own, for nothing can be looked at before, and whoever has just
+handed over photographs waits for them. A job that waits is a small process that has imported next to nothing.
+Workspaces wait for each other, and not for how much each has asked for, so that thirty pages opened in one
+tab hold nobody else up.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from sslviz.worker.locks import first_free
 
 TRAINING = ("reproduce", "shortcut")
 """Jobs that train wait for the device among the runs, and would otherwise hold up everything for minutes."""
+READING = ("ingest", "scenes", "download")
 LOOK_SECONDS = 0.1
 
 
@@ -54,12 +57,14 @@ def turn(job: jobs.Job, stopped: type[Exception]) -> Iterator[None]:
             job.set_status(message="Waiting for its turn.")
             told = True
 
-    own = f"turn-of-{owner}-{'training' if kind in TRAINING else 'looking'}"
+    group = "training" if kind in TRAINING else "reading" if kind in READING else "looking"
+    own = f"turn-of-{owner}-{group}"
     with first_free({own: jobs.lock_file(own)}, LOOK_SECONDS, waiting):
-        if kind in TRAINING:
+        if group == "training":
             yield
             return
-        places = {name: jobs.lock_file(name) for name in (f"turn-{number}" for number in range(most))}
+        names = [f"turn-{group}-{number}" for number in range(most)]
+        places = {name: jobs.lock_file(name) for name in names}
         with first_free(places, LOOK_SECONDS, waiting):
             job.set_status(message="")
             yield

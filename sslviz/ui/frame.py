@@ -280,6 +280,8 @@ def _trainings(found: list[tuple[runs.Run, runs.Status]]) -> None:
     found them, which are looked for anew when it is drawn by itself."""
     if not st.session_state.pop("trainings_are_fresh", False):
         found = _under_way()
+        if not found:
+            st.rerun()  # the last one is over: draw the page as it is now, and stop looking
     for run, status in found:
         title = looks.TASKS[run.spec.task].title.lower() if run.spec.task in looks.TASKS else "a network"
         if status.state == "queued":
@@ -291,6 +293,3 @@ def _trainings(found: list[tuple[runs.Run, runs.Status]]) -> None:
         st.page_link(
             "pages/train.py", label=label, icon=":material/model_training:", query_params={"run": run.id}
         )
-    if not found and st.session_state.pop("was_training", False):
-        st.rerun()  # the last one is over: draw the page as it is now, and stop looking
-    st.session_state["was_training"] = bool(found)

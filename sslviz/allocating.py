@@ -1,4 +1,4 @@
-"""Memory that one step, or one batch, frees and the next one needs again."""
+"""What the C library does with memory that is freed: work wants to keep it, a server to give it back."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import ctypes
 import functools
 import sys
 
-TRIM_THRESHOLD, MMAP_MAX = -1, -4
-"""M_TRIM_THRESHOLD and M_MMAP_MAX of glibc's malloc.h."""
+TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8
+"""M_TRIM_THRESHOLD, M_MMAP_MAX and M_ARENA_MAX of glibc's malloc.h."""
+ARENAS = 2
 
 
 @functools.cache
@@ -18,10 +19,37 @@ def keep_freed_memory() -> bool:
     then hands out new pages and clears them, thousands a step. Jigsaw and location spent a fifth of their
     time on that, Network-in-Network as much. The process holds up to a third more at its highest for it.
     """
+    library = _glibc()
+    if library is None:
+        return False
+    return bool(library.mallopt(MMAP_MAX, 0)) and bool(library.mallopt(TRIM_THRESHOLD, 2**31 - 1))
+
+
+@functools.cache
+def share_arenas() -> bool:
+    """Let the threads of this process share their pools of memory; whether it can.
+
+    Each page is drawn in a thread of its own, and glibc gives threads pools, eight a core, none of which
+    another thread may use what is free in.
+    """
+    library = _glibc()
+    return library is not None and bool(library.mallopt(ARENA_MAX, ARENAS))
+
+
+def give_back() -> None:
+    """Give the system back what is free, where the C library can."""
+    library = _glibc()
+    if library is not None:
+        library.malloc_trim(0)
+
+
+@functools.cache
+def _glibc() -> ctypes.CDLL | None:
     if not sys.platform.startswith("linux"):
-        return False
+        return None
     try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # another C library
-        return False
-    return bool(mallopt(MMAP_MAX, 0)) and bool(mallopt(TRIM_THRESHOLD, 2**31 - 1))
+        library = ctypes.CDLL(None)
+        library.mallopt, library.malloc_trim  # noqa: B018 - another C library has neither
+    except (OSError, AttributeError):
+        return None
+    return library

@@ -75,9 +75,9 @@ class Settings:
     none."""
     most_queued: int = 0
     """Most runs that wait at a time."""
-    most_jobs: int = 0
-    """Most short jobs at work at a time, one a workspace; the rest wait. Of the whole home; as many again may
-    read images."""
+    most_jobs: int = 4
+    """Most short jobs at work at a time, each up to a gigabyte; the rest wait. Of the whole home, where many
+    use it one a workspace; as many again may read images. Nought is no limit."""
     most_runs: int = 0
     """Most runs that are kept."""
     most_images: int = 0

@@ -225,6 +225,26 @@ def test_what_is_started_imports_nothing_from_where_one_stands(
     assert (tmp_path / "log").read_text().split() == ["works", "in", str(home), str(root)]
 
 
+@pytest.mark.skipif(not hasattr(os, "setpriority"), reason="priorities are set by class here")
+@pytest.mark.parametrize(("server", "niceness"), [("", 10), ("1", 19)])
+def test_work_stands_back_from_its_first_import_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str, niceness: int
+) -> None:
+    monkeypatch.setenv("SSLVIZ_SERVER", server)
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    (tmp_path / "work_of_the_user.py").write_text("import sys; sys.stdin.read()")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    reading, writing = os.pipe()
+    process = jobs.detach("work_of_the_user", log=tmp_path / "log", stdin=reading)
+    os.close(reading)
+    try:
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == max(niceness, before)
+    finally:
+        os.close(writing)
+    assert process.wait(60) == 0, (tmp_path / "log").read_text()
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
+
+
 def test_tickets_of_damaged_or_deleted_runs_are_dropped(nobody: None) -> None:
     gone, damaged = queued(), queued()
     jobs.submit(gone)

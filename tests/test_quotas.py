@@ -62,7 +62,7 @@ def test_alone_there_are_no_limits_and_on_a_server_there_are(monkeypatch: pytest
     monkeypatch.delenv("SSLVIZ_READY_FOR_JOBS", raising=False)
     alone = settings.load()
     assert {name: getattr(alone, name) for name in settings.UNLIMITED} == settings.UNLIMITED
-    assert (alone.run_minutes, alone.most_jobs) == (1.0, 0)
+    assert (alone.run_minutes, alone.most_jobs) == (1.0, 4)
     monkeypatch.setenv("SSLVIZ_SERVER", "1")
     many = settings.load()
     assert all(getattr(many, name) > 0 for name in settings.UNLIMITED)

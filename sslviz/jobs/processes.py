@@ -23,8 +23,11 @@ from sslviz.errors import UserError
 from sslviz.files import read_json, write_json, writing
 from sslviz.runs import is_held
 
+LATER, LAST = 10, 19
+"""Niceness of work, and of work for many: twenty jobs of ten together would weigh as much as the server."""
 BEGIN_SECONDS = 10.0
 """A supervisor that was started this long ago or less may not have taken its lock yet."""
+SUPERVISOR = "sslviz.supervisor"
 
 
 def start_supervisor() -> None:
@@ -36,7 +39,7 @@ def start_supervisor() -> None:
         log = _supervisor_log()
         with writing(log.parent):
             log.touch()  # when it was started last, for `keep_supervisor`
-            detach("sslviz.supervisor", log=log)
+            detach(SUPERVISOR, log=log)
 
 
 def keep_supervisor() -> None:
@@ -145,6 +148,8 @@ def detach(
             env=os.environ | {"PYTHONPATH": os.pathsep.join(_import_path()), "SSLVIZ_HOME": str(home)},
             **options,
         )
+    if module != SUPERVISOR:
+        lower_priority(process.pid)  # it does so itself once it has imported what that takes, half a second
     # Somebody has to wait for it, or it stays behind as a zombie for as long as the server lives.
     threading.Thread(target=process.wait, name=f"reap {module}", daemon=True).start()
     return process
@@ -157,11 +162,15 @@ def _import_path() -> list[str]:
     return [here, *(path for path in given if path != here)]
 
 
-def lower_priority() -> None:
-    """Let the server and the person at the machine go first."""
-    if hasattr(os, "nice"):
-        os.nice(5)
+def lower_priority(process: int = 0) -> None:
+    """Let the server and the person at the machine go before a process, this one by default; where many use
+    the server, before all that was started for them."""
+    niceness = LAST if settings.load().server else LATER
+    if hasattr(os, "setpriority"):
+        with contextlib.suppress(OSError):  # it is over
+            before = os.getpriority(os.PRIO_PROCESS, process)
+            os.setpriority(os.PRIO_PROCESS, process, max(niceness, before))
     # Linux weighs whole sessions against each other, and a job has a session of its own: there the
     # niceness of the process alone would change nothing.
     with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text("10")
+        Path(f"/proc/{process or 'self'}/autogroup").write_text(str(niceness))

@@ -23,6 +23,7 @@ from sslviz.ui import (
     remember,
     run_view,
     train_form,
+    visitor,
     waiting,
     words,
 )
@@ -46,7 +47,7 @@ def show(run: Run, images: ImageSet) -> None:  # noqa: ARG001 - the page is abou
     live = any(_live(one) for one in asked)
     _train(images, expanded=len(chosen) < 2, busy=live)
     if live:
-        st.fragment(_states, run_every=2.0)([one.id for one in asked])
+        st.fragment(_states, run_every=visitor.every(2.0))([one.id for one in asked])
         return
     unusable = [one for one in asked if one.id not in usable]
     if unusable:

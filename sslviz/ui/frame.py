@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gc
 import logging
 import runpy
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,8 +19,6 @@ from sslviz.imagesets import ImageSet
 from sslviz.ui import looks, pictures, tour, visitor, work
 
 log = logging.getLogger(__name__)
-
-MODULES = 100
 
 FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
 
@@ -90,7 +86,6 @@ def serve() -> None:
     """Say that a server lives. Called after the page: it starts a process, and the paint comes first."""
     with guard():  # a home that cannot be written to shows what it has
         _server(str(settings.load().home))
-    _set_aside(len(sys.modules) // MODULES)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -98,18 +93,6 @@ def _server(home: str) -> object:
     """Tells the supervisor of `home`, for as long as this process lives, that a server is there."""
     log.info("serving %s", home)
     return jobs.serve()
-
-
-@st.cache_resource(show_spinner=False, max_entries=100)
-def _set_aside(imported: int) -> int:
-    """Take what is loaded out of the garbage collector's sight, once for so many modules imported.
-
-    Streamlit collects garbage after every run of a page, in all generations; to walk over torch and pandas
-    each time holds up everybody for a tenth of a second.
-    """
-    gc.collect()
-    gc.freeze()
-    return imported
 
 
 @contextlib.contextmanager
@@ -266,7 +249,7 @@ def _address() -> None:
 def _training() -> None:
     found = _under_way()
     st.session_state["trainings_are_fresh"] = True
-    st.fragment(_trainings, run_every=2.0 if found else None)(found)
+    st.fragment(_trainings, run_every=visitor.every(2.0) if found else None)(found)
 
 
 def _under_way() -> list[tuple[runs.Run, runs.Status]]:

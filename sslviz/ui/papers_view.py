@@ -14,7 +14,7 @@ from sslviz.jobs import Job
 from sslviz.papers import PAPERS, Paper
 from sslviz.papers.records import Repetition, repetitions
 from sslviz.papers.repeating import command_of, images_for
-from sslviz.ui import frame, looks, papers_figures, pictures, prose, work
+from sslviz.ui import frame, looks, papers_figures, pictures, prose, visitor, work
 from sslviz.ui.words import percent
 
 NAMES = {
@@ -168,7 +168,7 @@ def repeat(paper: Paper, scale: str, images: str, found: list[Repetition]) -> No
     job = jobs.known("reproduce", arguments)
     status = job.status() if job else None
     if job is not None and status is not None and status.state not in work.OVER:
-        st.fragment(_follow, run_every=1.0)(job)
+        st.fragment(_follow, run_every=visitor.every(1.0))(job)
         return
     command = command_of(paper, scale, seed, images=None if default else images)
     if paper.scales[scale].minutes is None and not any(

@@ -11,7 +11,7 @@ import streamlit as st
 
 from sslviz import comparison, runs
 from sslviz.runs import Run, Status
-from sslviz.ui import curves, frame, pictures, run_view, train_form, words
+from sslviz.ui import curves, frame, pictures, run_view, train_form, visitor, words
 
 
 def detail(run: Run) -> None:
@@ -125,7 +125,9 @@ def compare(chosen: list[Run]) -> None:
     readable = [run for run in chosen if not run.damage]
     live = any(run.status().state in run_view.LIVE for run in readable)
     if readable:
-        st.fragment(_overlaid, run_every=run_view.TICK if live else None)([run.id for run in readable])
+        st.fragment(_overlaid, run_every=visitor.every(run_view.TICK) if live else None)(
+            [run.id for run in readable]
+        )
     own = [run for run in chosen if not run.bundled]
     if own and st.button(f"Delete {len(own)} runs" if len(own) > 1 else "Delete the run that is yours",
                          icon=":material/delete:", key="delete_several"):  # fmt: skip

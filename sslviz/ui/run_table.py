@@ -11,7 +11,7 @@ import streamlit as st
 
 from sslviz import comparison, runs
 from sslviz.runs import Run, Status
-from sslviz.ui import frame, pictures, run_view, words
+from sslviz.ui import frame, pictures, run_view, visitor, words
 
 STATES = {
     "queued": "waiting",
@@ -35,7 +35,7 @@ def choose(found: list[Run]) -> list[Run]:
     if not found:
         return []
     live = any(not run.bundled and run.status().state in run_view.LIVE for run in found)
-    st.fragment(_table, run_every=2.0 if live else None)([run.id for run in found])
+    st.fragment(_table, run_every=visitor.every(2.0) if live else None)([run.id for run in found])
     by_id = {run.id: run for run in found}
     return [by_id[id_] for id_ in asked() if id_ in by_id]
 

@@ -10,7 +10,7 @@ from sslviz import curves as numbers
 from sslviz import jobs, runs
 from sslviz.advice import advise
 from sslviz.runs import Run, Status
-from sslviz.ui import curves, pictures, words
+from sslviz.ui import curves, pictures, visitor, words
 from sslviz.ui.words import duration, percent
 
 ICONS = {
@@ -78,7 +78,7 @@ def show(run: Run) -> None:
     every = None
     if run.status().state in LIVE:
         began = st.session_state[f"began_{run.id}"] = bool(numbers.read(run))
-        every = TICK if began else FIRST_TICK
+        every = visitor.every(TICK if began else FIRST_TICK)
     listed = runs.listing(frame.workspace())
     relatives(run, listed)
     st.fragment(live, run_every=every)(run.id, curves.offer(run, listed))

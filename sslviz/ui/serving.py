@@ -12,11 +12,12 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.web import bootstrap
 
 from sslviz import __version__, journal, workspaces
-from sslviz.ui import cookies, visitor
+from sslviz.ui import cookies, garbage, visitor
 
 
 def serve(script: Path, options: dict[str, Any]) -> None:
     """Serve `script` with Streamlit's `options`, by their dotted names, until the process is told to end."""
+    garbage.keep()
     bootstrap.load_config_options(flag_options=options)
     bootstrap.run(str(script), False, [], options)
 
@@ -26,6 +27,7 @@ def serve_many(script: Path, options: dict[str, Any]) -> None:
     for name in workspaces.expire():
         journal.note("workspace expired", workspace=name)
     journal.note("server began", version=__version__)
+    garbage.keep()
     try:
         sys.argv = [str(script)]  # whose folder is put on the path
         app = st.App(script, middleware=[Middleware(cookies.Keeper)], on_script_error=failed)

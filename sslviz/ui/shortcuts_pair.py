@@ -15,7 +15,7 @@ from sslviz.jobs import Job
 from sslviz.papers.records import Repetition
 from sslviz.runs import Run
 from sslviz.shortcuts import OFF, Guard, ceilings, pairs, worth
-from sslviz.ui import curves, frame, looks, pictures, plotly_js, shortcuts_bars, work
+from sslviz.ui import curves, frame, looks, pictures, plotly_js, shortcuts_bars, visitor, work
 from sslviz.ui.run_curves import Level, run_curves
 from sslviz.ui.shortcuts_cue import NAMES
 
@@ -47,7 +47,7 @@ def show(guard: Guard, images: ImageSet, strength: float) -> None:
         frame.problem(UserError(status.error or "The computation stopped.", status.hint))
     if at_work:
         assert job is not None
-        st.fragment(_follow, run_every=1.0)(job, guard, paper, images.name)
+        st.fragment(_follow, run_every=visitor.every(1.0))(job, guard, paper, images.name)
     else:
         told = next((one for one in found if one.told), None)
         if told is not None:

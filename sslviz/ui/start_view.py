@@ -12,11 +12,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from sslviz import imagesets, jobs
+from sslviz import imagesets, jobs, settings
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run
-from sslviz.ui import embedding_work, frame, looks, pictures, start_pipeline, work
+from sslviz.ui import embedding_work, frame, looks, pictures, start_pipeline, visitor, work
 
 PATIENCE_SECONDS = 2.0
 """After the first paint, before anything is started that would slow it down."""
@@ -79,7 +79,7 @@ def prepare() -> None:
         or _unmade() is not None
         or _unlooked() is not None
     )
-    st.fragment(_prepare, run_every=PATIENCE_SECONDS if wanted else None)()
+    st.fragment(_prepare, run_every=visitor.every(PATIENCE_SECONDS) if wanted else None)()
 
 
 def _prepare() -> None:
@@ -123,8 +123,12 @@ def _look(run: Run, images: ImageSet) -> None:
 
 
 def _unlooked() -> tuple[Run, ImageSet] | None:
-    """The network and the images that are still to be looked at; one that failed is not tried again."""
-    unknown = start_pipeline.unknown()
+    """The network and the images that are still to be looked at; one that failed is not tried again.
+
+    Where many share the machine it is left to whoever opens the map: of thirty who come in at once, all would
+    wait for what none has asked for.
+    """
+    unknown = None if settings.load().server else start_pipeline.unknown()
     if unknown is None:
         return None
     job = embedding_work.known(*unknown)

@@ -14,7 +14,7 @@ import streamlit as st
 
 from sslviz import imagesets, jobs, quotas, settings
 from sslviz.ingest.staging import stage
-from sslviz.ui import frame, pictures, work
+from sslviz.ui import frame, pictures, visitor, work
 
 TYPES = ["jpg", "jpeg", "png", "webp", "gif", "tif", "tiff", "bmp", "heic", "heif", "avif", "zip"]
 
@@ -97,7 +97,8 @@ def report() -> None:
     if note := st.session_state.get("upload_note"):
         st.caption(note)
     status = work.status_of(id_)
-    st.fragment(_report, run_every=0.7 if status is not None and status.state not in work.OVER else None)(id_)
+    over = status is None or status.state in work.OVER
+    st.fragment(_report, run_every=None if over else visitor.every(0.7))(id_)
 
 
 def _report(id_: str) -> None:

@@ -16,6 +16,8 @@ import streamlit as st
 from sslviz import settings, workspaces
 from sslviz.ui import cookies
 
+SLOWER = 2.5
+"""What follows work looks less often where many do."""
 TAB = "token_of_this_tab"
 NAMED = "workspace_of_this_session"
 
@@ -36,6 +38,11 @@ def workspace() -> Path:
         st.query_params.clear()
         st.session_state[NAMED] = name
     return settings.workspace(name)
+
+
+def every(seconds: float) -> float:
+    """Between two looks at work that goes on, for `run_every`: seconds of one who is alone."""
+    return SLOWER * seconds if settings.load().server else seconds
 
 
 def of(given: Mapping[str, Any], person: tuple[str, str] | None) -> str | None:

@@ -10,7 +10,7 @@ import streamlit as st
 from sslviz import jobs
 from sslviz.errors import UserError
 from sslviz.jobs import Job
-from sslviz.ui import frame, pictures, work
+from sslviz.ui import frame, pictures, visitor, work
 
 
 def until(kind: str, arguments: Mapping[str, Any], words: str, state: Callable[[], object]) -> None:
@@ -30,10 +30,9 @@ def until(kind: str, arguments: Mapping[str, Any], words: str, state: Callable[[
         return
     if status.state == "done":  # and yet something is missing: the cache was cleared
         job = jobs.start(kind, arguments, again=True)
-    _poll(job, words, state, state())
+    st.fragment(_poll, run_every=visitor.every(1.0))(job, words, state, state())
 
 
-@st.fragment(run_every=1.0)
 def _poll(job: Job, words: str, state: Callable[[], object], before: object) -> None:
     status = job.status()
     if status.state in work.OVER or state() != before:

@@ -13,7 +13,7 @@ import streamlit as st
 from sslviz import jobs
 from sslviz.errors import UserError
 from sslviz.jobs import Job, JobStatus
-from sslviz.ui import pictures
+from sslviz.ui import pictures, visitor
 
 OVER = ("done", "failed", "cancelled")
 
@@ -37,7 +37,7 @@ def under_way(kind: str) -> bool:
 def show() -> None:
     """The jobs that this session follows."""
     followed = st.session_state.get("followed", {})
-    st.fragment(_show, run_every=1.0 if followed else None)()
+    st.fragment(_show, run_every=visitor.every(1.0) if followed else None)()
 
 
 def _show() -> None:

@@ -1,4 +1,4 @@
-"""Where many share a machine, short jobs take turns: one of a workspace, and a few of all, at a time.
+"""Short jobs take turns: a few of all at a time, and where many share a machine one of a workspace.
 
 Jobs that read images have turns of their own, for nothing can be looked at before, and whoever has just
 handed over photographs waits for them. A job that waits is a small process that has imported next to nothing.
@@ -9,6 +9,7 @@ tab hold nobody else up.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from sslviz.worker.locks import first_free
 TRAINING = ("reproduce", "shortcut")
 """Jobs that train wait for the device among the runs, and would otherwise hold up everything for minutes."""
 READING = ("ingest", "scenes", "download")
-LOOK_SECONDS = 0.1
+LOOK_SECONDS, MOST_SECONDS = 0.1, 1.0
+"""Between two looks, at first, and after a while: twenty that wait must not take what a page needs."""
 
 
 def note(job: jobs.Job, state: str, seconds: float) -> None:
@@ -37,7 +39,7 @@ def turn(job: jobs.Job, stopped: type[Exception]) -> Iterator[None]:
 
     Where nothing is limited it is everybody's turn.
     """
-    most = settings.load().most_jobs
+    most, shared = settings.load().most_jobs, bool(settings.load().server)
     if not most:
         yield
         return
@@ -47,24 +49,26 @@ def turn(job: jobs.Job, stopped: type[Exception]) -> Iterator[None]:
     except (OSError, ValueError, KeyError):
         kind, owner = "", "nobody"
 
-    told = False
+    looks = 0
 
     def waiting() -> None:
-        nonlocal told
+        nonlocal looks
         if job.cancel_flag.exists():
             raise stopped
-        if not told:  # a write for each look of each who waits would keep the disk busy
+        if not looks:  # a write for each look of each who waits would keep the disk busy
             job.set_status(message="Waiting for its turn.")
-            told = True
+        looks += 1
+        time.sleep(min(MOST_SECONDS, looks * LOOK_SECONDS))
 
     group = "training" if kind in TRAINING else "reading" if kind in READING else "looking"
-    own = f"turn-of-{owner}-{group}"
-    with first_free({own: jobs.lock_file(own)}, LOOK_SECONDS, waiting):
-        if group == "training":
-            yield
-            return
-        names = [f"turn-{group}-{number}" for number in range(most)]
-        places = {name: jobs.lock_file(name) for name in names}
-        with first_free(places, LOOK_SECONDS, waiting):
-            job.set_status(message="")
-            yield
+    names = [f"turn-{group}-{number}" for number in range(most)]
+    with contextlib.ExitStack() as held:
+        if shared:
+            own = f"turn-of-{owner}-{group}"
+            held.enter_context(first_free({own: jobs.lock_file(own)}, LOOK_SECONDS, waiting))
+        if group != "training":
+            places = {name: jobs.lock_file(name) for name in names}
+            held.enter_context(first_free(places, LOOK_SECONDS, waiting))
+            if looks:
+                job.set_status(message="")
+        yield

@@ -1,9 +1,10 @@
 """A class at one server: `python tests/load/thirty.py --sessions 30 --seconds 300`.
 
-Starts `sslviz app` in a home of its own, has one visitor see every page, starts a training, and then lets the
-visitors in: each uploads photographs, opens pages, chooses other things and asks for runs, one action every 5
-to 15 seconds. Afterwards they leave, and it is counted whether anything was lost. The last line but one says
-whether all that is promised holds: no error, 95 of 100 pages within two seconds, memory back at its level.
+Starts `sslviz app --server` in a home of its own (with `--alone` as one person does), has one visitor see
+every page, starts a training, and then lets the visitors in: each uploads photographs, opens pages, chooses
+other things and asks for runs, one action every 5 to 15 seconds. Afterwards they leave, and it is counted
+whether anything was lost. The last line but one says whether all that is promised holds: no error, 95 of 100
+pages within two seconds, memory back at its level.
 """
 
 from __future__ import annotations
@@ -143,7 +144,8 @@ def serve(home: Path, options: argparse.Namespace) -> tuple[subprocess.Popen[byt
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "sslviz", "app", "--port", str(port), "--no-browser", *options.app]
+    command = [sys.executable, "-m", "sslviz", "app", "--port", str(port), "--no-browser"]
+    command += [] if options.alone else ["--server"]
     log = (home / "server.log").open("ab")
     environment = {**os.environ, "SSLVIZ_HOME": str(home), "SSLVIZ_LINGER_SECONDS": "2"}
     process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
@@ -282,7 +284,7 @@ def main() -> int:
     parser.add_argument(
         "--home", type=Path, help="an empty folder; by default one that is removed afterwards"
     )
-    parser.add_argument("app", nargs="*", help="more for `sslviz app`, after --")
+    parser.add_argument("--alone", action="store_true", help="without --server: all in one workspace")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = options.home or Path(folder)

@@ -52,7 +52,9 @@ class Visitor:
         self.states: dict[str, WidgetState] = {}
         self._socket: ClientConnection | None = None
         self._cookie = ""
-        self._finished: asyncio.Queue[int] = asyncio.Queue()
+        self._finished: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
+        """How each run ended, and of which page it was."""
+        self._drawing = ""
         self._urls: asyncio.Queue[Any] = asyncio.Queue()
         self._clocks: dict[str, asyncio.Task[None]] = {}
         self._asked: dict[str, float] = {}
@@ -164,11 +166,17 @@ class Visitor:
             self.widgets.clear()
         while not self._finished.empty():
             self._finished.get_nowait()
+        asked = self.pages.get(self.page, "")
+        ends = {ForwardMsg.FINISHED_SUCCESSFULLY}
+        if fragment:
+            ends.add(ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
         await self._send(self._rerun(extra, fragment))
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while await self._finished.get() == ForwardMsg.FINISHED_EARLY_FOR_RERUN:
-                    pass
+                while True:  # runs by the clock end, too
+                    status, drawn = await self._finished.get()
+                    if status in ends and asked in ("", drawn):
+                        break
         except TimeoutError:
             self.told.errors.append(f"no answer within {PATIENCE_SECONDS:.0f} s on {self.page or 'start'}")
         self.told.pages.append(time.monotonic() - began)
@@ -211,6 +219,7 @@ class Visitor:
         kind = message.WhichOneof("type")
         if kind == "new_session":
             self.session = message.new_session.initialize.session_id or self.session
+            self._drawing = message.new_session.page_script_hash
         elif kind == "navigation":
             self.pages = {page.url_pathname: page.page_script_hash for page in message.navigation.app_pages}
         elif kind == "page_info_changed":
@@ -233,7 +242,7 @@ class Visitor:
             self.told.ticks.append(time.monotonic() - self._asked.pop(fragment))
         elif status == ForwardMsg.FINISHED_SUCCESSFULLY:
             self._asked.clear()  # a run of the whole page has taken their place
-        self._finished.put_nowait(status)
+        self._finished.put_nowait((status, self._drawing))
 
     def _draw(self, delta: Any) -> None:
         kind = delta.new_element.WhichOneof("type")

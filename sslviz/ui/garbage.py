@@ -37,14 +37,14 @@ def _look() -> None:
 
 
 def collect(imported: int) -> int:
-    """Collect garbage once. `imported`: modules that were there the last time; returns what to give the next.
+    """Collect garbage; where many modules have come, only take what is loaded out of the collector's sight:
+    to walk over torch and pandas each time, or once, holds up everybody for a tenth of a second and more.
 
-    Where many have come, what is loaded is taken out of the collector's sight: to walk over torch and pandas
-    each time holds up everybody for a tenth of a second.
+    `imported`: modules that were there the last time; returns what to give the next.
     """
-    gc.collect()
     now = len(sys.modules)
-    if now < imported + MODULES:
-        return imported
-    gc.freeze()
-    return now
+    if now >= imported + MODULES:
+        gc.freeze()
+        return now
+    gc.collect()
+    return imported

@@ -61,9 +61,12 @@ def work_job(job: jobs.Job) -> None:
         job.set_status(state="running", pid=os.getpid(), message="")
         begun = time.monotonic()
         outcome: dict[str, Any] = {"state": "cancelled", "error": "Cancelled."}
-        with contextlib.suppress(Cancelled), turns.turn(job, Cancelled):
-            begun = time.monotonic()
-            outcome = _outcome(job)
+        try:
+            with contextlib.suppress(Cancelled), turns.turn(job, Cancelled):
+                begun = time.monotonic()
+                outcome = _outcome(job)
+        except (OSError, UserError) as error:  # a turn is a file, for which there may be no room
+            outcome = failures.told(error, job)
         job.set_status(**outcome, pid=None)
         turns.note(job, outcome["state"], time.monotonic() - begun)
     finally:

@@ -14,14 +14,15 @@ from sslviz import images
 from sslviz.errors import UserError
 from sslviz.tasks.base import Batch, Problem, Task
 from sslviz.tasks.copies import Changes
-from sslviz.tasks.exemplar import ExemplarProblem
+from sslviz.tasks.exemplar import Exemplar, ExemplarProblem
 from sslviz.tasks.jigsaw import JigsawProblem
 
 if TYPE_CHECKING:
     from sslviz.imagesets import ImageSet
 
 COMPANY = 24
-"""Images a preview is bound with: enough for tasks whose classes are drawn from several images."""
+"""Images a preview of exemplar is bound with, whose classes are drawn from several images; the other tasks
+look at one by itself."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """A task bound to an image and a few others: what stays as it is when another example is asked for."""
+    """A task bound to an image, and exemplar to a few others: what stays when another example is asked for."""
 
     problem: Problem
     classes: int
@@ -118,11 +119,14 @@ def example(task: Task, images_: ImageSet | NDArray[np.uint8], row: int, seed: i
 
 
 def bind(task: Task, images_: ImageSet | NDArray[np.uint8], row: int) -> Bound:
-    """Bind a task to the image in `row` and the few after it. Raises `UserError` as `example` does."""
+    """Bind a task to the image in `row`, and where it draws from several to the few after it.
+
+    Raises `UserError` as `example` does.
+    """
     count = len(images_)
     if not 0 <= row < count:
         raise UserError(f"There is no image {row} in a set of {count}.")
-    company = min(COMPANY, count)
+    company = min(COMPANY, count) if isinstance(task, Exemplar) else 1
     squares = torch.from_numpy(_squares(task, images_, [(row + i) % count for i in range(company)]))
     generator = torch.Generator().manual_seed(0)
     problem = task.excerpt(company, count).bind(squares, generator)

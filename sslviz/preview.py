@@ -48,7 +48,7 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """A task bound to an image, and exemplar to a few others: what stays when another example is asked for."""
+    """A task bound to an image, and exemplar to a few more: what stays when another example is asked for."""
 
     problem: Problem
     classes: int

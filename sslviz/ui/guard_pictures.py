@@ -84,13 +84,23 @@ def _fringes(
     log.debug("showing %s on row %d of %s, %s", name, row, folder, fingerprint)
     guard = GUARDS[name]
     found: Found = []
-    _, plain = _bound(guard, OFF, 0.0, _images, row)
-    _, place = showing.fringed(plain, seed)
+    place = _place(name, folder, fingerprint, row, seed, _images)
     for which in (OFF, *guard.measures):
         _, bound = _bound(guard, which, strength, _images, row)
         pixels, _ = showing.fringed(bound, seed, place)
         found.append((which, [pixels], [f"{pixels.shape[1]} × {pixels.shape[0]} pixels, enlarged"]))
     return found
+
+
+@remember.data(max_entries=200)
+def _place(name: str, folder: str, fingerprint: str, row: int, seed: int, _images: ImageSet) -> int:
+    """Where on the image fringes are looked at, which is the same for all strengths."""
+    from sslviz.shortcuts import showing
+
+    log.debug("where to look at %s on row %d of %s, %s", name, row, folder, fingerprint)
+    _, plain = _bound(GUARDS[name], OFF, 0.0, _images, row)
+    _, place = showing.fringed(plain, seed)
+    return place
 
 
 def _bound(guard: Guard, which: str, strength: float, images: ImageSet, row: int) -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ random permutations already average 8.
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -57,6 +58,11 @@ def projective_group() -> Tensor:
     distance 7); the others are those after x → x² and x → x⁴, which fix three points (minimum 6). Tile 8
     is the point at infinity. In the order of `_in_squares`.
     """
+    return _projective_group().clone()
+
+
+@functools.cache
+def _projective_group() -> Tensor:
     matrices = [(1, b, c, d) for c in range(8) for b in range(8) for d in range(8) if d != _gf8(b, c)]
     matrices += [(0, 1, c, d) for c in range(1, 8) for d in range(8)]
     fractions = _in_squares([tuple(_moebius(matrix, x) for x in range(9)) for matrix in matrices])
@@ -152,6 +158,7 @@ def _gf9(a: int, x: int, b: int) -> int:
     return (p * u - q * v + r) % 3 * 3 + (p * v + q * u + s) % 3
 
 
+@functools.cache
 def _gf8(a: int, b: int) -> int:
     """The product in GF(8): polynomials over GF(2) as bits, modulo t³ + t + 1."""
     product = 0

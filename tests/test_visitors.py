@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import json
+import os
 import re
 import sys
 import threading
@@ -20,7 +22,7 @@ import streamlit as st
 from small_runs import pictures
 from streamlit.testing.v1 import AppTest
 
-from sslviz import cli, imagesets, jobs, journal, settings, workspaces
+from sslviz import cli, imagesets, jobs, journal, settings, worker, workspaces
 from sslviz.cli import machine
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet, NewImage
@@ -409,6 +411,20 @@ def test_alone_one_has_several_at_work_and_not_any_number(monkeypatch: pytest.Mo
         waiting.cancel()
         with pytest.raises(RuntimeError), turns.turn(waiting, RuntimeError):
             pytest.fail("it was not its turn")
+
+
+def test_a_turn_that_finds_no_room_ends_the_job_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs.processes, "detach", lambda *_, **__: None)
+    job = jobs.start("posters", {"workspace": str(settings.workspace()), "set": "none"})
+
+    def full(*_: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(turns, "first_free", full)
+    worker.work_job(job)
+    status = job.status()
+    assert (status.state, status.pid) == ("failed", None)
+    assert "disk is full" in status.error
 
 
 # What the server does with memory

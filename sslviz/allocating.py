@@ -25,15 +25,15 @@ def keep_freed_memory() -> bool:
     return bool(library.mallopt(MMAP_MAX, 0)) and bool(library.mallopt(TRIM_THRESHOLD, 2**31 - 1))
 
 
-@functools.cache
-def share_arenas() -> bool:
-    """Let the threads of this process share their pools of memory; whether it can.
+def share_arenas() -> None:
+    """Let the threads of this process share their pools of memory, where the C library can.
 
     Each page is drawn in a thread of its own, and glibc gives threads pools, eight a core, none of which
     another thread may use what is free in.
     """
     library = _glibc()
-    return library is not None and bool(library.mallopt(ARENA_MAX, ARENAS))
+    if library is not None:
+        library.mallopt(ARENA_MAX, ARENAS)
 
 
 def give_back() -> None:

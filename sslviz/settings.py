@@ -118,7 +118,8 @@ UNLIMITED: dict[str, Any] = {
 def load() -> Settings:
     """Settings as the environment has them now.
 
-    A variable that is empty counts as unset. Raises `UserError` for a value that is not of its field's kind.
+    A variable that is empty counts as unset. Raises `UserError` for a value that is not of its field's kind,
+    and for a limit below nought, which nothing would keep.
     """
     values: dict[str, object] = {}
     for field in fields(Settings):
@@ -133,6 +134,9 @@ def load() -> Settings:
             raise UserError(
                 f"{variable} is {text!r}, which is not a number.", f"Unset it or give {kind.__name__}."
             ) from None
+        number = values[field.name]
+        if isinstance(number, int | float) and not number >= 0:
+            raise UserError(f"{variable} is {text}, which is no amount.", "Unset it or give nought or more.")
     if values.get("server"):
         values = SERVER | values
     return Settings(**values)  # type: ignore[arg-type]

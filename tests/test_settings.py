@@ -32,6 +32,8 @@ def test_the_home_is_a_full_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     [
         ("SSLVIZ_HOME", "~nobody-of-this-name/h", "nobody here has that name"),
         ("SSLVIZ_STORE_SIDE", "large", "not a number"),
+        ("SSLVIZ_MOST_JOBS", "-1", "SSLVIZ_MOST_JOBS is -1"),
+        ("SSLVIZ_MOST_MINUTES", "nan", "no amount"),
     ],
 )
 def test_what_makes_no_sense_is_a_sentence(

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from sslviz import embeddings, imagesets, jobs, runs, settings
 from sslviz.imagesets import ImageSet, NewImage
-from sslviz.ui import start_pipeline
+from sslviz.ui import start_pipeline, start_view
 from sslviz.ui.words import percent
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -126,6 +126,14 @@ def test_features_are_asked_for_after_the_pictures_and_only_of_few_images(
     monkeypatch.setattr(start_pipeline, "MOST", 11)
     app.run()
     assert len(nothing_starts) == count
+
+
+def test_where_many_share_the_machine_nothing_is_looked_at_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start_pipeline, "unknown", lambda: ("a run", "a set"))
+    monkeypatch.setattr(start_view.embedding_work, "known", lambda *_: None)
+    assert start_view._unlooked() == ("a run", "a set")
+    monkeypatch.setenv("SSLVIZ_SERVER", "1")
+    assert start_view._unlooked() is None
 
 
 def test_a_hostile_name_is_shown_as_it_is() -> None:

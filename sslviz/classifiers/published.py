@@ -6,7 +6,7 @@ The encoder runs at every step, since in a hundred epochs every image is shifted
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -23,11 +23,12 @@ from sslviz.tasks.sampling import send
 from sslviz.train import Images, seed_for
 from sslviz.train.draws import rows_of_step
 from sslviz.train.learning import optimizer_for, set_rate
-from sslviz.train.loop import AHEAD
 from sslviz.train.replaying import Replayed
 
 BATCH = 256
 """Images of a batch where nothing is learned."""
+AHEAD = 16
+"""Steps whose maps a GPU makes at once."""
 
 Report = Callable[[int, int], None]
 
@@ -62,12 +63,10 @@ def fit(
     }
     optimizer = optimizer_for(nn.ModuleDict(made), plan, place)
 
-    def learn(views: Tensor, answer: Tensor) -> None:
-        with torch.no_grad(), _autocast(plan, place):
-            maps = encoder.maps(views)
+    def learn(answer: Tensor, *maps: Tensor) -> None:
         losses = [
-            functional.cross_entropy(classifier(maps[name].float()), answer)
-            for name, classifier in made.items()
+            functional.cross_entropy(classifier(one.float()), answer)
+            for classifier, one in zip(made.values(), maps, strict=True)
         ]
         try:
             torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]  # no weight is shared
@@ -78,14 +77,18 @@ def fit(
     step = Replayed(learn, place)
     rows, labels = torch.arange(len(images)), labels.to(place)
     ahead = AHEAD if place.type == "cuda" else 1
+    answers: Sequence[Tensor] = ()
+    maps: list[Sequence[Tensor]] = []
     for number in range(plan.steps):
         set_rate(optimizer, plan.learning_rate(number))
         part, turn = divmod(number, ahead)
-        if turn == 0:
+        if turn == 0:  # the encoder does not change meanwhile, and a GPU has a batch of several steps sooner
             index = send(rows_of_step(rows, ahead * plan.batch, seed, part), place)
             shown = shifted(images[index], padding, mirror, seed_for(seed, "classifier", part))
-            views, answers = as_views(task, shown).chunk(ahead), labels[index].chunk(ahead)
-        step(views[turn], answers[turn])
+            with torch.no_grad(), _autocast(plan, place):
+                found = encoder.maps(as_views(task, shown))
+            maps, answers = [found[name].chunk(ahead) for name in made], labels[index].chunk(ahead)
+        step(answers[turn], *(one[turn] for one in maps))
         if report:
             report(number + 1, plan.steps)
     return {name: classifier.eval() for name, classifier in made.items()}

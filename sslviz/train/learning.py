@@ -22,6 +22,8 @@ class Learner:
     def __init__(self, network: Network, plan: Plan, device: torch.device, *, counting: bool = True) -> None:
         """The optimiser has seen nothing. Without `counting` there are no sums."""
         self.network, self.plan, self.device, self.counting = network, plan, device, counting
+        if plan.compile and device.type == "cuda":  # so long a run earns back that kernels are tried out
+            torch.backends.cudnn.benchmark = True
         self.optimizer = optimizer_for(network, plan, device)
         self.forward = torch.compile(network) if plan.compile else network
         """For steps; evaluations, of other sizes, would be compiled anew."""

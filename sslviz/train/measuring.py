@@ -127,14 +127,15 @@ def _adopt(training: Training, plan: Plan) -> None:
 
 def _steps(training: Training, least: float) -> list[float]:
     """Seconds of a step, again and again over `least` seconds, three times or more. Where several steps are
-    drawn at once, so many are timed together, and their mean taken."""
+    drawn at once, so many are timed together, once or more, and their mean taken."""
     several = training.ahead
     for _ in range(2 if several == 1 else BEFORE_CAPTURE + several):  # which choose kernels and fill caches
         training.train_step()
     wait(training.device)
     began = time.perf_counter()
     taken: list[float] = []
-    while len(taken) < 3 or (time.perf_counter() - began < least and len(taken) < 200):
+    fewest = 3 if several == 1 else 1
+    while len(taken) < fewest or (time.perf_counter() - began < least and len(taken) < 200):
         before = time.perf_counter()
         for _ in range(several):
             training.train_step()

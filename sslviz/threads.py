@@ -3,6 +3,7 @@ each other, and on a busy machine for many times as long as they work: there, on
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +24,17 @@ def at_most(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def one_each() -> None:
+    """From here on torch has one thread within a step, if it is there at all: for a server, whose steps are
+    small, and beside which a browser draws and jobs compute. With two cores and two threads a picture that
+    takes 5 ms took 25."""
+    if "torch" in sys.modules:
+        import torch
+
+        if torch.get_num_threads() > 1:
+            torch.set_num_threads(1)
 
 
 def side_by_side(

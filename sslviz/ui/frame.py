@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import runpy
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from sslviz import imagesets, jobs, journal, kept, runs, settings, workspaces
+from sslviz import imagesets, jobs, journal, kept, runs, settings, threads, workspaces
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
 from sslviz.ui import looks, pictures, tour, visitor, work
@@ -21,6 +22,9 @@ from sslviz.ui import looks, pictures, tour, visitor, work
 log = logging.getLogger(__name__)
 
 FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
+
+DRAWING = 0.08
+"""Seconds in which a browser draws a picture."""
 
 
 def workspace() -> Path:
@@ -98,6 +102,7 @@ def _server(home: str) -> object:
 @contextlib.contextmanager
 def guard() -> Iterator[None]:
     """Show a `UserError`, or a full disk, as a box of words in place of what could not be drawn."""
+    threads.one_each()
     try:
         yield
     except UserError as error:
@@ -109,6 +114,12 @@ def guard() -> Iterator[None]:
         problem(
             UserError("The disk is full.", "Free some space and try again; nothing that was stored is lost.")
         )
+
+
+def let_draw() -> None:
+    """Leave the browser the time to draw what it was sent: of what comes at once nothing is seen before all
+    of it is drawn, and a chart takes longer than the picture that somebody moves a slider for."""
+    time.sleep(DRAWING)
 
 
 def problem(error: UserError) -> None:

@@ -46,6 +46,17 @@ def show(name: str, images: ImageSet, row: int) -> None:
         "differ in few slots are nearly the same puzzle, and to tell them apart is hard for no good reason. "
         "**Look for** the smallest distance: the number of slots in which the closest two of the set differ."
     )
+    _lab(name, images, row)
+
+
+@st.fragment
+def _lab(name: str, images: ImageSet, row: int) -> None:
+    """All that changes with the set: the images to choose among are not sent again."""
+    with frame.guard():
+        _parts(name, images, row)
+
+
+def _parts(name: str, images: ImageSet, row: int) -> None:
     asked = options.chosen(name)
     first = str(asked.get("permutation_set", "algebraic"))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -54,6 +65,7 @@ def show(name: str, images: ImageSet, row: int) -> None:
     with task_look.loading():
         spread, closest = _measured(kind, count)
     _figures(spread, count)
+    frame.let_draw()
     chart, said = st.columns([1.6, 1], gap="large")
     with chart:
         st.markdown("**How many slots two puzzles of the set differ in**")

@@ -27,18 +27,26 @@ def explore(images: ImageSet) -> None:
 
 @st.fragment
 def _below(guard: Guard, images: ImageSet) -> None:
-    """All that changes with the image and the strength; what is above stays as it is."""
+    """All that changes with the image; what is above stays as it is."""
     with frame.guard():
         _lab(guard, images, task_page.choose(images))
 
 
+@st.fragment
 def _lab(guard: Guard, images: ImageSet, row: int) -> None:
+    """All that changes with the strength: the images to choose among are not sent again."""
+    with frame.guard():
+        _parts(guard, images, row)
+
+
+def _parts(guard: Guard, images: ImageSet, row: int) -> None:
     st.subheader(guard.title, anchor=False)
     with st.container(width=760):
         st.markdown(guard.cue)
     strength = _strength() if guard.varies else 0.0
     with frame.guard():
         guard_pictures.show(guard, images, row, strength)
+    frame.let_draw()
     if guard.is_mistake:
         ceiling.show(guard.task, guard.options(OFF))
     else:

@@ -34,6 +34,7 @@ def show(name: str, images: ImageSet, row: int) -> None:
         frame.problem(error)
     else:
         _drawn(name, images, found, changed)
+        frame.let_draw()
     task_text.asks(name)
     _options(name, found)
     task_text.known(name, images, row, found)

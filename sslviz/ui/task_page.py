@@ -82,12 +82,17 @@ def choose(images: ImageSet) -> int:
         st.session_state[f"first_{key}"] = (first + STRIP) % len(images) if first + STRIP < len(images) else 0
         st.session_state[key] = st.session_state[f"first_{key}"]
 
+    shown = range(first, min(first + STRIP, len(images)))
+    # As a style of its own it is sent once; in the labels it would be read as Markdown at every change.
+    thumbnails = [(at, pictures.uri(images.thumbnail(at))) for at in shown]
+    styles = [
+        f".st-key-strip .st-key-pick_{at} button {{ background-image: url({uri}) }}" for at, uri in thumbnails
+    ]
+    st.html(f"<style>{' '.join(styles)}</style>")
     with st.container(horizontal=True, key="strip", gap="xsmall", vertical_alignment="center"):
-        for at in range(first, min(first + STRIP, len(images))):
-            name = pictures.literal(images.entries[at].name, 40)
-            label = f"![{name}]({pictures.uri(images.thumbnail(at))})"
+        for at in shown:
             st.button(
-                label,
+                pictures.literal(images.entries[at].name, 40),
                 key=f"pick_{at}",
                 type="primary" if at == row else "tertiary",
                 on_click=turn_to,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -224,6 +225,7 @@ def test_click_and_lasso_tell_ids(browser: Browser, address: str) -> None:
     page.mouse.click(*driven.spot(9))
     driven.wait("clicked=991")
     page.click('[data-tool="lasso"]')
+    page.evaluate(COUNTED)
     (x, y), reach = driven.spot(18), 0.7 * (driven.spot(19)[0] - driven.spot(18)[0])
     page.mouse.move(x + reach, y)
     page.mouse.down()
@@ -239,6 +241,10 @@ def test_click_and_lasso_tell_ids(browser: Browser, address: str) -> None:
         "0 / 16",
         "0 / 16",
     ]
+    # Drawn once, after the answer; what the server then tells of the lasso is what the map shows already.
+    page.wait_for_function("drawings === 1")
+    page.wait_for_timeout(1200)
+    assert page.evaluate("[drawings, document.querySelector('.em-plot').data[0].selectedpoints]") == [1, [18]]
     page.click(".em-chosen button")
     driven.wait("chosen=[]")
     thumb = page.query_selector('.er button[data-id="7"]')
@@ -249,6 +255,22 @@ def test_click_and_lasso_tell_ids(browser: Browser, address: str) -> None:
     page.wait_for_function("document.querySelector('.em-plot')._fullLayout.width < 390")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     driven.finish(address)
+
+
+COUNTED = """() => {
+  const own = Plotly.react;
+  globalThis.drawings = 0;
+  Plotly.react = (...all) => {
+    globalThis.drawings += 1;
+    return own(...all);
+  };
+}"""
+
+
+def test_what_is_sent_is_the_version_and_the_message() -> None:
+    data = points(True)
+    assert data.sent[:16].decode() == data.message["version"]
+    assert json.loads(data.sent[16:]) == data.message
 
 
 def test_the_message_changes_with_the_points_alone() -> None:

@@ -1,14 +1,15 @@
 """The embedding map: plotly.js in a Streamlit component, thumbnails under the pointer, lasso, click.
 
-The largest things, plotly.js (`sslviz.ui.plotly_js`) and the sheets of thumbnails, are each sent by a
-component of their own, whose message never changes: Streamlit then sends it once a browser tab, and a click
-costs only the small message of the map itself.
+The largest things, plotly.js (`sslviz.ui.plotly_js`), the sheets of thumbnails and the points, are each sent
+by a component of their own, whose message does not change: Streamlit then sends it once a browser tab, and a
+click costs only the small message of the map itself.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -37,11 +38,12 @@ __all__ = [
 
 
 @cache
-def _components() -> tuple[Any, Any]:
-    """The components for a sheet of thumbnails and for the map."""
+def _components() -> tuple[Any, Any, Any]:
+    """The components for a sheet of thumbnails, for the points of a map, and for the map."""
     create = st.components.v2.component
     return (
         create("sslviz_sheet", js=texts("sprites.js")),
+        create("sslviz_points", js=texts("sent.js")),
         # Plotly's own styles live in the page's head, which a shadow root would not see.
         create(
             "sslviz_map",
@@ -56,12 +58,18 @@ def _components() -> tuple[Any, Any]:
 def sheets(found: Sequence[Sheet]) -> None:
     """Send sheets of thumbnails to the browser, once; draw this below the map, which then comes first."""
     sheet = _components()[0]
-    # Elements that show nothing would still take part in the page's spacing.
-    with st.container(key="sslviz_sheets"):
-        st.html("<style>.st-key-sslviz_sheets { display: none; }</style>")
+    with _unseen("sslviz_sheets"):
         for one in found:
             head = json.dumps(one.head).encode()
             sheet(key=f"sheet_{one.name}", data=len(head).to_bytes(4, "big") + head + one.jpeg)
+
+
+@contextlib.contextmanager
+def _unseen(key: str) -> Iterator[None]:
+    """A place for elements that show nothing, which would still take part in the page's spacing."""
+    with st.container(key=key):
+        st.html(f"<style>.st-key-{key} {{ display: none; }}</style>")
+        yield
 
 
 def message(
@@ -73,7 +81,7 @@ def message(
     guest: Guest | None = None,
     look: Look | None = None,
 ) -> dict[str, Any]:
-    """Everything that the browser is told of a map."""
+    """Everything that the browser is told of a map, its points included."""
     return {
         "points": data.message,
         "height": height,
@@ -121,9 +129,13 @@ def embedding_map(
         if found is not None:
             call(MapEvent(looked=found))
 
-    result = _components()[1](
+    _, points, map_ = _components()
+    with _unseen(f"{key}_points"):
+        points(key=f"{key}_sent", data=data.sent)
+    told_map = message(data, height=height, selected=selected or (), current=current, guest=guest, look=look)
+    result = map_(
         key=key,
-        data=message(data, height=height, selected=selected or (), current=current, guest=guest, look=look),
+        data=told_map | {"points": data.message["version"]},
         on_clicked_change=clicked,
         on_selected_change=chosen,
         on_looked_change=looked,

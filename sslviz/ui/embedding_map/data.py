@@ -108,6 +108,11 @@ class MapData:
         digest = hashlib.sha256(json.dumps(message).encode()).hexdigest()
         return {**message, "version": digest[:16]}
 
+    @cached_property
+    def sent(self) -> bytes:
+        """The same as bytes: sixteen letters that name the version, then JSON."""
+        return f"{self.message['version']}{json.dumps(self.message)}".encode()
+
 
 @dataclass(frozen=True)
 class MapEvent:

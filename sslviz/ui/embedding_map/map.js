@@ -4,6 +4,8 @@
 const DWELL = 125; // ms the pointer rests before the first card
 const GRACE = 260; // ms the card waits for the next point
 const LOOK = 700; // ms after which a zoom that has come to rest is told
+const ANSWER = 1000; // ms within which the server has answered a lasso
+const GALLERY = 150; // ms that the gallery of a lasso takes, once it is there
 const PICTURE = 40; // px of a thumbnail drawn in place of a point, at first
 
 class EmbeddingMap {
@@ -33,6 +35,7 @@ class EmbeddingMap {
       "sslviz-sprites": (event) => this.arrived(event.detail),
       "sslviz-point": (event) => this.point(event.detail),
       "sslviz-chosen": (event) => this.heed(event.detail),
+      "sslviz-points": (event) => event.detail === this.waiting?.points && this.update(this.waiting),
     };
     for (const [name, hear] of Object.entries(this.hears)) globalThis.addEventListener(name, hear);
   }
@@ -43,11 +46,19 @@ class EmbeddingMap {
     globalThis.removeEventListener("sslviz-plotly", this.onPlotly);
     clearTimeout(this.wait);
     clearTimeout(this.rest);
+    clearTimeout(this.due);
     this.film.playing = false;
     if (this.ready) Plotly.purge(this.plot);
   }
 
+  // What to draw: the points themselves, or the version of points that are sent apart and may yet be on their way.
   update(data) {
+    const points = typeof data.points === "string" ? globalThis.sslvizPoints?.get(data.points) : data.points;
+    this.waiting = points ? null : data;
+    if (points) this.show({ ...data, points });
+  }
+
+  show(data) {
     this.frame.style.setProperty("--em-height", `${data.height}px`);
     const first = !this.points;
     if (data.points.version !== this.points?.version) this.take(data.points);
@@ -56,9 +67,12 @@ class EmbeddingMap {
       this.picture(data.pictures ?? 0, false);
       this.told = JSON.stringify({ zoom: this.zoom, pictures: this.pictures.size });
     }
+    let others = false;
     if (data.selected !== this.selected) {
       this.selected = data.selected;
-      this.chosen = new Set(decode(data.selected, Int32Array));
+      const chosen = new Set(decode(data.selected, Int32Array));
+      others = chosen.size !== this.chosen.size || [...chosen].some((id) => !this.chosen.has(id));
+      this.chosen = chosen;
     }
     this.current = data.current;
     this.guest = data.guest;
@@ -66,7 +80,17 @@ class EmbeddingMap {
     if (data.guest) this.mine.style.backgroundImage = `url("${data.guest.uri}")`;
     const label = `${data.label} Arrow keys move from point to point, Enter opens one, plus and minus zoom.`;
     this.plot.setAttribute("aria-label", label);
-    this.draw();
+    const seen = JSON.stringify([data.points.version, data.current, data.guest, data.height, themeOf(this.root)]);
+    const same = seen === this.seen && !others;
+    this.seen = seen;
+    if (!same) this.draw();
+    else if (this.due) this.later(GALLERY);
+  }
+
+  // Draw in a while: to draw ten thousand points takes longer than what somebody waits for.
+  later(milliseconds) {
+    clearTimeout(this.due);
+    this.due = setTimeout(() => this.draw(), milliseconds);
   }
 
   // New points. The zoom is kept as long as the view, what the coordinates are, is the same.
@@ -91,6 +115,8 @@ class EmbeddingMap {
 
   // One drawing at a time; what changes meanwhile is drawn after it.
   async draw() {
+    clearTimeout(this.due);
+    this.due = null;
     if (!this.ready && !this.drawing) await this.sketch();
     if (!globalThis.Plotly) {
       wantPlotly();
@@ -210,7 +236,10 @@ class EmbeddingMap {
       globalThis.dispatchEvent(new CustomEvent("sslviz-chosen", { detail }));
     }
     this.said.textContent = `${ids.length} images chosen.`;
-    this.draw();
+    if (!tell || !ids.length) return void this.draw();
+    // Plotly shows already what is in the lasso; the gallery of it comes first.
+    this.chrome();
+    this.later(ANSWER);
   }
 
   heed(detail) {

@@ -127,11 +127,11 @@ def expire(now: float | None = None) -> list[str]:
     for job, owner in _jobs():
         if NAME.fullmatch(owner.name) and owner.name not in there and not is_held(job.lock):
             _drop(job)
-    _sweep_uploads(now)
+    sweep_uploads(now)
     return gone
 
 
-def _sweep_uploads(now: float | None) -> None:
+def sweep_uploads(now: float | None = None) -> None:
     """Remove uploads that nobody has read for a day: whoever was to read them was killed."""
     with contextlib.suppress(OSError):
         for staging in (settings.load().home / "staging").iterdir():
@@ -223,8 +223,5 @@ def _jobs() -> Iterator[tuple[Job, Path]]:
 
 def _drop(job: Job) -> None:
     """Remove a job, with what was uploaded for it and not read."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        staging = Path(job.request()[1]["staging"])
-        if staging.parent == settings.load().home / "staging":
-            shutil.rmtree(staging, ignore_errors=True)
+    job.forget_upload()
     shutil.rmtree(job.folder, ignore_errors=True)

@@ -17,8 +17,9 @@ import pytest
 from filelock import FileLock
 from small_runs import end_all, make_run, make_set, pictures, python, wait_for
 
-from sslviz import cli, images, imagesets, jobs, runs, settings, supervisor
+from sslviz import cli, images, imagesets, jobs, runs, settings, supervisor, worker
 from sslviz.errors import UserError
+from sslviz.files import write_json
 from sslviz.jobs import processes
 from sslviz.runs import Run, Spec
 from sslviz.supervisor import Supervisor
@@ -360,6 +361,24 @@ def test_a_short_job_runs_once_and_leaves_its_result(tmp_path: Path) -> None:
     again = jobs.start("ingest", arguments, again=True)
     wait_for(lambda: again.status().state not in ("queued", "running"))
     assert (again.status().state, again.status().error) == ("failed", "The uploaded files are gone.")
+
+
+def test_an_upload_goes_with_a_job_that_was_cancelled_before_it_read() -> None:
+    staged, other = settings.load().home / "staging" / "upload", settings.load().home / "elsewhere"
+    for folder in (staged, other):
+        folder.mkdir(parents=True)
+        (folder / "000000").write_bytes(b"an image")
+    for name, folder in (("mine", staged), ("theirs", other)):
+        arguments = {"workspace": str(settings.workspace()), "set": name, "staging": str(folder)}
+        job = jobs.Job(settings.load().home / "jobs" / f"{name:0<12}")
+        job.folder.mkdir(parents=True)
+        write_json(job.folder / "job.json", {"kind": "ingest", "arguments": arguments})
+        job.set_status(state="queued")
+        job.cancel()
+        worker.work_job(job)
+        assert job.status().state == "cancelled"
+    assert not staged.exists()
+    assert other.exists()  # a folder of somebody's own is nothing that was uploaded
 
 
 def test_a_job_whose_process_is_gone_has_failed() -> None:

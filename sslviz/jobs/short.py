@@ -78,6 +78,13 @@ class Job:
             raise ValueError("job.json does not hold a job")
         return str(request.get("kind")), request["arguments"]
 
+    def forget_upload(self) -> None:
+        """Remove what was uploaded for this job, if anything was; whether it was read or not."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            staging = Path(self.request()[1]["staging"])
+            if staging.parent == settings.load().home / "staging":
+                shutil.rmtree(staging, ignore_errors=True)
+
     def status(self) -> JobStatus:
         """How it stands now; never raises. A job whose process is gone has failed, and may be restarted."""
         for _ in range(2):  # it may have ended between the two looks: what it wrote last is true

@@ -17,6 +17,7 @@ from sslviz.ui import cookies, garbage, visitor
 
 def serve(script: Path, options: dict[str, Any]) -> None:
     """Serve `script` with Streamlit's `options`, by their dotted names, until the process is told to end."""
+    workspaces.sweep_uploads()
     garbage.keep()
     bootstrap.load_config_options(flag_options=options)
     bootstrap.run(str(script), False, [], options)

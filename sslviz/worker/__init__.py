@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -67,6 +66,7 @@ def work_job(job: jobs.Job) -> None:
                 outcome = _outcome(job)
         except (OSError, UserError) as error:  # a turn is a file, for which there may be no room
             outcome = failures.told(error, job)
+        job.forget_upload()  # also where it found no turn, or was cancelled before
         job.set_status(**outcome, pid=None)
         turns.note(job, outcome["state"], time.monotonic() - begun)
     finally:
@@ -103,8 +103,8 @@ def _outcome(job: jobs.Job) -> dict[str, Any]:
 
 
 def _ingest(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
-    """`workspace`, `set`, and `paths`, or `staging`: a folder whose files are removed afterwards, and whose
-    `names.json`, where there is one, gives in order the names the browser gave."""
+    """`workspace`, `set`, and `paths`, or `staging`: a folder of what was uploaded, whose `names.json`, where
+    there is one, gives in order the names the browser gave."""
     from sslviz import imagesets, ingest
     from sslviz.files import read_json
 
@@ -122,8 +122,6 @@ def _ingest(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, A
     try:
         found = ingest.ingest(images, sources, report=report, upload=staging is not None)
     finally:
-        if staging is not None:
-            shutil.rmtree(staging, ignore_errors=True)
         if new and not len(images):
             images.delete()
     return {

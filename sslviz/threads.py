@@ -30,11 +30,12 @@ def one_each() -> None:
     """From here on torch has one thread within a step, if it is there at all: for a server, whose steps are
     small, and beside which a browser draws and jobs compute. With two cores and two threads a picture that
     takes 5 ms took 25."""
-    if "torch" in sys.modules:
-        import torch
-
-        if torch.get_num_threads() > 1:
-            torch.set_num_threads(1)
+    torch = sys.modules.get("torch")
+    # While another thread imports it, to ask for it would be to wait for seconds.
+    if torch is None or getattr(torch.__spec__, "_initializing", False):
+        return
+    if torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
 
 
 def side_by_side(

@@ -57,6 +57,18 @@ def test_guessing_is_chance() -> None:
     assert all(0.1 < share < 0.4 for share in found.values())
 
 
+def test_maps_of_several_steps_at_once_teach_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU. Nothing is shifted, so that the draws are the same; ten steps are no multiple of four."""
+    encoder = build("small", 1, 4, 16, seed=0).encoder
+    images, labels = coloured(30)
+    found = []
+    for ahead in (1, 4):
+        monkeypatch.setattr(published, "_ahead", lambda _, ahead=ahead: ahead)
+        made = published.fit(encoder, ROTATION, images, labels, 3, plan(10), padding=0, mirror=False, seed=5)
+        found.append(torch.cat([p.detach().flatten() for one in made.values() for p in one.parameters()]))
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
+
+
 def test_a_plain_loop_finds_the_same() -> None:
     """Block by block, with torch's own optimiser and schedule, on the same draws."""
     encoder = build("small", 1, 4, 16, seed=0).encoder.eval()

@@ -267,6 +267,32 @@ COUNTED = """() => {
 }"""
 
 
+HELD = """
+const store = (globalThis.sslvizPoints = new Map());
+const own = store.get.bind(store);
+globalThis.held = true;
+store.get = (version) => (held ? undefined : own(version));
+globalThis.release = () => {
+  globalThis.held = false;
+  for (const detail of store.keys()) dispatchEvent(new CustomEvent("sslviz-points", { detail }));
+};
+"""
+
+
+@pytest.mark.browser
+def test_points_that_come_after_their_map_are_drawn(browser: Browser, address: str) -> None:
+    page = browser.new_page(viewport={"width": 1100, "height": 800})
+    page.add_init_script(HELD)
+    page.goto(address)
+    page.wait_for_function("sslvizPoints?.size === 1")
+    page.wait_for_timeout(300)
+    assert page.get_attribute(".em", "data-state") not in ("sketched", "ready")
+    page.evaluate("release()")
+    page.wait_for_selector('.em[data-state="ready"]')
+    assert page.evaluate("document.querySelector('.em-plot').data[0].x.length") == COUNT
+    page.close()
+
+
 def test_what_is_sent_is_the_version_and_the_message() -> None:
     data = points(True)
     assert data.sent[:16].decode() == data.message["version"]

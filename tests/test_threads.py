@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from sslviz.threads import at_most, side_by_side
+from sslviz.threads import at_most, one_each, side_by_side
 
 pytestmark = pytest.mark.usefixtures("three_threads")
 
@@ -46,3 +49,15 @@ def test_at_most_never_gives_more() -> None:
             assert torch.get_num_threads() == 2
         assert torch.get_num_threads() == 2
     assert torch.get_num_threads() == 3
+
+
+def test_one_each_holds_in_threads_to_come() -> None:
+    one_each()
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == 1
+
+
+def test_one_each_does_not_wait_for_whoever_imports_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    half = SimpleNamespace(__spec__=SimpleNamespace(_initializing=True))  # without anything to call
+    monkeypatch.setitem(sys.modules, "torch", half)  # type: ignore[arg-type]
+    one_each()

@@ -1,7 +1,7 @@
 """The probe of RotNet as it was published: three layers a block, by its authors' schedule (Gidaris et al.
 2018, table 1).
 
-The encoder runs at every step, since in a hundred epochs every image is shifted anew each time.
+The encoder sees every image anew in each of a hundred epochs, for it is shifted anew each time.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def fit(
 
     step = Replayed(learn, place)
     rows, labels = torch.arange(len(images)), labels.to(place)
-    ahead = AHEAD if place.type == "cuda" else 1
+    ahead = _ahead(place)
     answers: Sequence[Tensor] = ()
     maps: list[Sequence[Tensor]] = []
     for number in range(plan.steps):
@@ -127,6 +127,10 @@ def told(
             for name, classifier in classifiers.items():
                 right[name].append(classifier(maps[name]).argmax(1) == answer)
     return {name: torch.cat(parts).cpu().numpy() for name, parts in right.items()}
+
+
+def _ahead(device: torch.device) -> int:
+    return AHEAD if device.type == "cuda" else 1
 
 
 def _on(images: Images, device: torch.device) -> Tensor:

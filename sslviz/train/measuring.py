@@ -16,11 +16,11 @@ from sslviz.features import glimpse
 from sslviz.plan import Plan
 from sslviz.tasks.base import Task
 from sslviz.train.draws import HELDOUT, Images, seed_for
-from sslviz.train.loop import Training
+from sslviz.train.loop import AHEAD, DRAWN, Training
 from sslviz.train.replaying import BEFORE_CAPTURE
 
 TRIAL_SECONDS = 0.3
-"""Of steps, to compare two ways; three steps at least."""
+"""Of steps, to compare two ways; three steps at least, or two draws of several."""
 MEASURE_SECONDS = 1.0
 """Of steps, in the way that was chosen."""
 LARGER_BATCHES = 16
@@ -68,7 +68,10 @@ def measured(
     `plan`. Looked up in `calibration` where it was measured before, and added to it where not."""
     count, side = len(images), images.shape[-1]
     settled = {name: getattr(plan, name) for name in ("batch", "threads", *given)}
-    what = [platform.node(), device, task, task.answers(count), model, side, settled, torch.__version__]
+    drawing = AHEAD, DRAWN  # by how much a draw is divided decides what a batch costs on a GPU
+    what = [
+        platform.node(), device, task, task.answers(count), model, side, settled, torch.__version__, drawing
+    ]  # fmt: skip
     key = " | ".join(map(str, what))
     try:
         return Speed(**{field.name: calibration[key][field.name] for field in fields(Speed)})
@@ -127,14 +130,14 @@ def _adopt(training: Training, plan: Plan) -> None:
 
 def _steps(training: Training, least: float) -> list[float]:
     """Seconds of a step, again and again over `least` seconds, three times or more. Where several steps are
-    drawn at once, so many are timed together, once or more, and their mean taken."""
+    drawn at once, so many are timed together, twice or more, and their mean taken."""
     several = training.ahead
     for _ in range(2 if several == 1 else BEFORE_CAPTURE + several):  # which choose kernels and fill caches
         training.train_step()
     wait(training.device)
     began = time.perf_counter()
     taken: list[float] = []
-    fewest = 3 if several == 1 else 1
+    fewest = 3 if several == 1 else 2
     while len(taken) < fewest or (time.perf_counter() - began < least and len(taken) < 200):
         before = time.perf_counter()
         for _ in range(several):

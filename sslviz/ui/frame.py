@@ -101,7 +101,8 @@ def _server(home: str) -> object:
 
 @contextlib.contextmanager
 def guard() -> Iterator[None]:
-    """Show a `UserError`, or a full disk, as a box of words in place of what could not be drawn."""
+    """Show a `UserError`, or a full disk, as a box of words in place of what could not be drawn. What is
+    computed for a page has one thread."""
     threads.one_each()
     try:
         yield

@@ -54,6 +54,5 @@ def _script() -> bytes:
 
 def library() -> None:
     """Send plotly.js to the browser, once. Call it on a page that draws with it, outside any fragment."""
-    with st.container(key="sslviz_library"):
-        st.html("<style>.st-key-sslviz_library { display: none; }</style>")
+    with st.container(key="sslviz_unseen_library"):  # see `style.css`
         _component()(key="sslviz_plotly", data=_script())

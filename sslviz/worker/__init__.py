@@ -52,15 +52,16 @@ def work_job(job: jobs.Job) -> None:
     except Timeout:
         return  # another process is at it
     except UserError as error:
+        job.forget_upload()
         job.set_status(state="failed", error=error.message, hint=error.hint)
         return
     try:
         if job.read_status().state != "queued":
             return
-        job.set_status(state="running", pid=os.getpid(), message="")
         begun = time.monotonic()
         outcome: dict[str, Any] = {"state": "cancelled", "error": "Cancelled."}
         try:
+            job.set_status(state="running", pid=os.getpid(), message="")
             with contextlib.suppress(Cancelled), turns.turn(job, Cancelled):
                 begun = time.monotonic()
                 outcome = _outcome(job)

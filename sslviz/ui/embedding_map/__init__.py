@@ -1,15 +1,14 @@
 """The embedding map: plotly.js in a Streamlit component, thumbnails under the pointer, lasso, click.
 
 The largest things, plotly.js (`sslviz.ui.plotly_js`), the sheets of thumbnails and the points, are each sent
-by a component of their own, whose message does not change: Streamlit then sends it once a browser tab, and a
-click costs only the small message of the map itself.
+by a component of their own, whose message a click does not change: Streamlit then sends it once a browser
+tab, and a click costs only the small message of the map itself.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -58,18 +57,11 @@ def _components() -> tuple[Any, Any, Any]:
 def sheets(found: Sequence[Sheet]) -> None:
     """Send sheets of thumbnails to the browser, once; draw this below the map, which then comes first."""
     sheet = _components()[0]
-    with _unseen("sslviz_sheets"):
+    # Elements that show nothing would still take part in the page's spacing; see `style.css`.
+    with st.container(key="sslviz_unseen_sheets"):
         for one in found:
             head = json.dumps(one.head).encode()
             sheet(key=f"sheet_{one.name}", data=len(head).to_bytes(4, "big") + head + one.jpeg)
-
-
-@contextlib.contextmanager
-def _unseen(key: str) -> Iterator[None]:
-    """A place for elements that show nothing, which would still take part in the page's spacing."""
-    with st.container(key=key):
-        st.html(f"<style>.st-key-{key} {{ display: none; }}</style>")
-        yield
 
 
 def message(
@@ -130,7 +122,7 @@ def embedding_map(
             call(MapEvent(looked=found))
 
     _, points, map_ = _components()
-    with _unseen(f"{key}_points"):
+    with st.container(key=f"sslviz_unseen_{key}"):
         points(key=f"{key}_sent", data=data.sent)
     told_map = message(data, height=height, selected=selected or (), current=current, guest=guest, look=look)
     result = map_(

@@ -53,7 +53,8 @@ class EmbeddingMap {
 
   // What to draw: the points themselves, or the version of points that are sent apart and may yet be on their way.
   update(data) {
-    const points = typeof data.points === "string" ? globalThis.sslvizPoints?.get(data.points) : data.points;
+    const of = (version) => (version === this.points?.version ? this.points : globalThis.sslvizPoints?.get(version));
+    const points = typeof data.points === "string" ? of(data.points) : data.points;
     this.waiting = points ? null : data;
     if (points) this.show({ ...data, points });
   }
@@ -195,6 +196,7 @@ class EmbeddingMap {
       const ids = event.points.filter((point) => point.curveNumber === 0).map((point) => point.customdata);
       setTimeout(() => this.choose(ids, true));
     });
+    this.plot.on("plotly_selecting", () => this.due && this.later(ANSWER)); // not in the middle of the next lasso
     this.plot.on("plotly_doubleclick", () => (this.mode === "pan" ? this.use("fit") : this.choose([], true)));
     this.plot.on("plotly_relayouting", () => {
       this.leave(0);
@@ -230,16 +232,16 @@ class EmbeddingMap {
 
   choose(ids, tell) {
     this.chosen = new Set(ids);
+    if (ids.length) this.later(ANSWER);
     if (tell) {
       this.send("selected", [...this.chosen]);
       const detail = { sprites: this.points.sprites, ids, from: this };
       globalThis.dispatchEvent(new CustomEvent("sslviz-chosen", { detail }));
     }
     this.said.textContent = `${ids.length} images chosen.`;
-    if (!tell || !ids.length) return void this.draw();
-    // Plotly shows already what is in the lasso; the gallery of it comes first.
-    this.chrome();
-    this.later(ANSWER);
+    // Plotly shows already what is in the lasso; the gallery of it comes first, and then all maps.
+    if (ids.length) this.chrome();
+    else this.draw();
   }
 
   heed(detail) {

@@ -59,7 +59,7 @@ for (const [head, url] of sent.sheets) {{
   store.set(head.set, set);
 }}
 const map = new EmbeddingMap(document.getElementById("map"));
-map.send = () => {{}};
+map.send = () => map.due && map.later(0); // nobody answers
 map.update(sent.map);
 </script>
 </body>

@@ -44,6 +44,8 @@ LONGER = {
     "jigsaw": "Train for longer, or ask for fewer permutations",
     "location": "Train for longer, or use larger images or patches, which show more",
 }
+LONGER_ELSE = "Train for longer, or on more images"
+"""Of a task that is not among them."""
 VARIETY = {
     "rotation": ("More images help most; a smaller smallest crop shows each in more ways", ("mirror",)),
     "exemplar": ("More images or stronger distortions of the copies help", ()),
@@ -143,12 +145,15 @@ def _features(spec: Spec, status: Status, heldout: float, chance: float, count: 
 
 def _get_going(spec: Spec, plan: Mapping[str, Any]) -> str:
     """What to try where nothing has been learned yet."""
-    rate, usual = plan.get("lr", spec.lr), RECIPES.get(spec.task, DEFAULT).lr
+    recipe = RECIPES.get(spec.task, DEFAULT)
+    rate, usual = plan.get("lr", spec.lr), recipe.lr
+    if plan.get("optimizer", recipe.optimizer) != recipe.optimizer:  # whose rates are other numbers
+        return LONGER.get(spec.task, LONGER_ELSE)
     if isinstance(rate, int | float) and rate > 2.0 * usual:
         return f"Lower the learning rate, {rate:g}, towards the usual {usual:g}"
     if isinstance(rate, int | float) and rate < usual / 20.0:
         return f"Raise the learning rate, {rate:g}, towards the usual {usual:g}"
-    return LONGER.get(spec.task, "Train for longer, or on more images")
+    return LONGER.get(spec.task, LONGER_ELSE)
 
 
 def _more_variety(spec: Spec) -> str:

@@ -17,6 +17,7 @@ NAMES = {
     "size": "Size",
     "seed": "Seed",
     "budget": "Length",
+    "optimizer": "Optimiser",
     "lr": "Learning rate",
     "batch": "Batch",
     "precision": "Precision",
@@ -25,6 +26,7 @@ NAMES = {
     "start": "Continues",
 }
 """How the settings are called, in their order; the options of tasks follow."""
+OPTIMIZERS = {"adamw": "AdamW", "muon": "Muon", "sgd": "SGD"}
 
 
 def asked(run: Run) -> dict[str, Any]:
@@ -38,6 +40,7 @@ def asked(run: Run) -> dict[str, Any]:
         "size": spec.side or spec.size,
         "seed": spec.seed,
         "budget": budget(run),
+        "optimizer": OPTIMIZERS.get(plan.get("optimizer", "")),
         "lr": plan.get("lr", spec.lr),
         "batch": plan.get("batch", spec.batch),
         "precision": plan.get("precision", spec.precision),

@@ -239,7 +239,7 @@ def test_images_are_moved_by_a_sixteenth_at_most() -> None:
 @pytest.mark.parametrize("shape", [(8, 8), (4, 30), (30, 4)])
 def test_an_orthogonal_matrix_has_the_directions_of_its_own_and_one_length(shape: tuple[int, int]) -> None:
     matrix = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
-    found = orthogonal(matrix)
+    (found,) = orthogonal([matrix])
     lengths = torch.linalg.svdvals(found)
     assert float(lengths.min()) > 0.4
     assert float(lengths.max()) < 1.4
@@ -247,7 +247,21 @@ def test_an_orthogonal_matrix_has_the_directions_of_its_own_and_one_length(shape
     core = left.T @ found @ right.T  # diagonal in the directions of the matrix itself
     assert float((core - torch.diag(core.diagonal())).abs().max()) < 1e-3
     assert bool((core.diagonal() > 0).all())
-    assert torch.equal(orthogonal(torch.zeros(3, 4)), torch.zeros(3, 4))
+    assert torch.equal(orthogonal([torch.zeros(3, 4)])[0], torch.zeros(3, 4))
+
+
+def test_matrices_of_several_sizes_are_each_what_the_iteration_gives() -> None:
+    """The squares that are iterated on, some of them bordered, give what the published iteration gives."""
+    draws = torch.Generator().manual_seed(0)
+    shapes = [(8, 8), (5, 30), (30, 4), (7, 40), (1, 6), (64, 3)]
+    matrices = [torch.randn(*shape, generator=draws) for shape in shapes]
+    for matrix, found in zip(matrices, orthogonal(matrices), strict=True):
+        x = matrix.double() / matrix.double().norm()
+        for _ in range(4):
+            square = x @ x.T
+            x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+        assert found.shape == matrix.shape
+        assert float((found - x).abs().max()) < 1e-4
 
 
 def test_a_step_turns_by_the_angle_and_keeps_the_length() -> None:
@@ -255,7 +269,7 @@ def test_a_step_turns_by_the_angle_and_keeps_the_length() -> None:
     before = weight.clone()
     across = torch.randn(weight.shape, generator=torch.Generator().manual_seed(1))
     across -= (across * weight).sum() / weight.square().sum() * weight
-    turn(weight, across, 0.1)
+    turn([weight], [across], 0.1)
     assert weight.norm().item() == pytest.approx(before.norm().item(), rel=1e-5)
     angle = torch.acos((weight * before).sum() / before.square().sum())
     assert angle.item() == pytest.approx(np.arctan(0.1), rel=1e-3)

@@ -28,7 +28,7 @@ def train(
     size: int | None = typer.Option(None, help="Side of the images, in pixels."),
     seed: int | None = typer.Option(None, help="Of everything that is drawn.  [default: 0]"),
     device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
-    lr: float | None = typer.Option(None, help="Learning rate."),
+    lr: float | None = typer.Option(None, help="Highest learning rate; of Muon an angle in radians."),
     batch: int | None = typer.Option(None, help="Images a step."),
     precision: str | None = typer.Option(None, help="fp32 or bf16."),
     channels_last: bool | None = typer.Option(

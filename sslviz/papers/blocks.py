@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sslviz import features, linear, networks
+from sslviz import features, kept, linear, networks
 from sslviz.classifiers import published
 from sslviz.model import Encoder, Network
 from sslviz.papers.base import Report, Scale
@@ -18,7 +18,13 @@ from sslviz.papers.data import Data, Rows
 from sslviz.papers.rotnet import BATCH, PADDING, PROBE_FALLS, course
 from sslviz.plan import Plan
 from sslviz.runs import Run
+from sslviz.runs.identity import identity
 from sslviz.tasks import Task
+
+AREA = "classifiers"
+VERSION = 1
+"""Of what is kept; another version's files are not read."""
+KEPT_BYTES = 20_000_000
 
 Told = dict[str, dict[str, NDArray[np.bool_]]]
 """By network, "run" or "untrained", and block: of which test images the label is told, bool (N,)."""
@@ -28,7 +34,8 @@ def told(run: Run, data: Data, scale: Scale, device: str, report: Report | None)
     """(share of the turns told, labels told), by classifiers of three layers.
 
     The trained network is read as the authors did, with the BatchNorm statistics of its training; the
-    untrained one has none, and takes those of the training images.
+    untrained one has none, and takes those of the training images. What one network's classifiers told is
+    kept, so whoever is interrupted in the other's has lost only those.
     """
     known = data.rows(test=False, most=scale.probe_images)
     asked = data.rows(test=True, most=scale.test_images)
@@ -41,11 +48,18 @@ def told(run: Run, data: Data, scale: Scale, device: str, report: Report | None)
     labels, answers = torch.from_numpy(data.labels(known)), torch.from_numpy(data.labels(asked))
 
     def judged(name: str, encoder: Encoder) -> dict[str, NDArray[np.bool_]]:
+        depends = [VERSION, identity(run, name), data.images.fingerprint, data.train, asdict(plan), len(test)]
+        path = kept.folder(AREA, [*depends, run.spec.seed]) / "told.bin"
+        if (before := kept.read(path)) is not None:
+            return before[1]
         made = published.fit(
             encoder, task, train, labels, len(data.names), plan, padding=PADDING, seed=run.spec.seed,
             device=device, report=_telling(report, f"classifiers on the {name} network"),
         )  # fmt: skip
-        return published.told(encoder, made, task, test, answers, device=device)
+        right = published.told(encoder, made, task, test, answers, device=device)
+        kept.write(path, right)
+        kept.prune(AREA, KEPT_BYTES)
+        return right
 
     found = {name: judged(name, one) for name, one in (("run", trained.encoder), ("untrained", untrained))}
     return rotation_accuracy(trained, task, test, device), found

@@ -70,7 +70,8 @@ def measured(
     settled = {name: getattr(plan, name) for name in ("batch", "threads", *given)}
     drawing = AHEAD, DRAWN  # by how much a draw is divided decides what a batch costs on a GPU
     what = [
-        platform.node(), device, task, task.answers(count), model, side, settled, torch.__version__, drawing
+        platform.node(), device, task, task.answers(count), model, side, settled, torch.__version__, drawing,
+        plan.optimizer,
     ]  # fmt: skip
     key = " | ".join(map(str, what))
     try:

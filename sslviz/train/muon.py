@@ -1,13 +1,14 @@
 """Muon: a step in which every direction of a weight matrix counts alike (Jordan et al., 2024).
 
 The gradient of a convolution is nearly of low rank: a few directions hold most of its length, and plain
-descent learns those and little else. Made orthogonal first, it learns all of them at once: heads of three
-convolutions told as much after a third of the images that SGD was shown.
+descent learns those and little else. Made orthogonal first, it learns all of them at once: after 1,600 steps
+on CIFAR-10 the features of a rotation network were worth as much as after three times as many of AdamW.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -45,34 +46,79 @@ class Muon(torch.optim.Optimizer):
         """One step; `closure` is there for the interface and not called."""
         assert closure is None
         for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                state = self.state[weight]
-                if "momentum" not in state:
-                    state["momentum"] = torch.zeros_like(weight)
-                moment = state["momentum"].mul_(self.momentum).add_(weight.grad)
-                ahead = weight.grad + self.momentum * moment  # Nesterov's
-                if weight.ndim == 4:
-                    turn(weight, orthogonal(ahead.flatten(1)).view_as(weight), group["lr"])
-                else:
-                    ahead = ahead + group["weight_decay"] * weight
-                    weight.sub_(ahead * (group["lr"] * self.others))
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            ahead = self._ahead(weights)
+            turned = [number for number, weight in enumerate(weights) if weight.ndim == 4]
+            others = [number for number, weight in enumerate(weights) if weight.ndim != 4]
+            if turned:
+                found = orthogonal([ahead[n].flatten(1) for n in turned])
+                convolutions = [weights[n] for n in turned]
+                directions = [x.view_as(w) for x, w in zip(found, convolutions, strict=True)]
+                turn(convolutions, directions, group["lr"])
+            if others:
+                plain, moves = [weights[n] for n in others], [ahead[n] for n in others]
+                torch._foreach_add_(moves, plain, alpha=group["weight_decay"])
+                torch._foreach_mul_(moves, group["lr"] * self.others)
+                torch._foreach_sub_(plain, moves)
+
+    def _ahead(self, weights: list[Tensor]) -> list[Tensor]:
+        """Nesterov's: the gradients, and the momentum as it will be after the step."""
+        if not weights:
+            return []
+        for weight in weights:
+            if "momentum" not in self.state[weight]:
+                self.state[weight]["momentum"] = torch.zeros_like(weight)
+        moments = [self.state[weight]["momentum"] for weight in weights]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        torch._foreach_mul_(moments, self.momentum)
+        torch._foreach_add_(moments, gradients)
+        return list(torch._foreach_add(gradients, moments, alpha=self.momentum))
 
 
-def turn(weight: Tensor, direction: Tensor, angle: float | Tensor) -> None:
-    """Move `weight` against `direction` by about `angle` radians; its length stays what it was."""
-    length = weight.norm()
-    weight.sub_(direction * (angle * length / (direction.norm() + SMALLEST)))
-    weight.mul_(length / (weight.norm() + SMALLEST))
+def turn(weights: list[Tensor], directions: list[Tensor], angle: float | Tensor) -> None:
+    """Move each weight against its direction by about `angle` radians; its length stays what it was."""
+    lengths = torch.stack(torch._foreach_norm(weights))
+    reach = torch.stack(torch._foreach_norm(directions))
+    moves = torch._foreach_mul(directions, list((angle * lengths / (reach + SMALLEST)).unbind()))
+    torch._foreach_sub_(weights, moves)
+    back = lengths / (torch.stack(torch._foreach_norm(weights)) + SMALLEST)
+    torch._foreach_mul_(weights, list(back.unbind()))
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """float (R, C) → its directions with singular values of about 1 each, by Newton and Schulz's
-    iteration."""
-    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    x: Tensor = wide / (wide.norm() + SMALLEST)
-    for _ in range(ITERATIONS):
-        square = x @ x.T
-        x = LINEAR * x + (CUBIC * square + QUINTIC * square @ square) @ x
-    return x if matrix.shape[0] <= matrix.shape[1] else x.T
+def orthogonal(matrices: Sequence[Tensor]) -> list[Tensor]:
+    """float (R, C) each → their directions with singular values of about 1 each, by Newton and Schulz's
+    iteration.
+
+    Each of its steps is a polynomial of X Xᵀ times X, so all of them can be taken on that small square, and X
+    is needed at the beginning and at the end only: less than half the work. Squares of about one size go
+    together, the smaller ones bordered by noughts, which change nothing.
+    """
+    wide = [x if x.shape[0] <= x.shape[1] else x.T for x in matrices]
+    sizes: defaultdict[int, list[int]] = defaultdict(list)
+    for number, x in enumerate(wide):
+        sizes[1 << (x.shape[0] - 1).bit_length()].append(number)
+    found: list[Tensor] = list(wide)
+    for size, numbers in sizes.items():
+        squares = wide[0].new_zeros(len(numbers), size, size)
+        for place, number in enumerate(numbers):
+            rows = wide[number].shape[0]
+            torch.mm(wide[number], wide[number].T, out=squares[place, :rows, :rows])
+        lengths = squares.diagonal(dim1=1, dim2=2).sum(1).sqrt() + SMALLEST
+        factors = _factors(squares / lengths.square()[:, None, None]) / lengths[:, None, None]
+        for place, number in enumerate(numbers):
+            rows = wide[number].shape[0]
+            found[number] = factors[place, :rows, :rows] @ wide[number]
+    pairs = zip(found, matrices, strict=True)
+    return [x if x.shape == matrix.shape else x.T for x, matrix in pairs]
+
+
+def _factors(squares: Tensor) -> Tensor:
+    """(B, R, R), X Xᵀ of matrices X of length 1 → (B, R, R), what each X is multiplied by from the left."""
+    factors = torch.eye(squares.shape[-1], device=squares.device).expand_as(squares)
+    for left in range(ITERATIONS, 0, -1):
+        change = torch.baddbmm(squares, squares, squares, beta=CUBIC, alpha=QUINTIC)
+        factors = torch.baddbmm(factors, change, factors, beta=LINEAR)
+        if left > 1:  # X becomes (LINEAR + change) X, and its square that on both sides
+            half = torch.baddbmm(squares, change, squares, beta=LINEAR)
+            squares = torch.baddbmm(half, half, change, beta=LINEAR)
+    return factors

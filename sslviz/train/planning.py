@@ -89,6 +89,8 @@ def _usual(task: Task, images: int, device: str) -> Plan:
         batch=recipe.batch,
         lr=recipe.lr,
         weight_decay=recipe.weight_decay * min(1.0, MANY / images),
+        optimizer=recipe.optimizer,
+        momentum=recipe.momentum,
         precision="bf16" if has_bf16(torch.device(device)) else "fp32",
         threads=usable_threads(),
         label_smoothing=recipe.label_smoothing,

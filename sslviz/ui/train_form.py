@@ -15,7 +15,7 @@ from sslviz.ui import frame, looks, options
 NUMBERS: dict[str, tuple[str, Any, Any, Any, str]] = {
     "seed": ("Seed", 0, 2**31 - 1, 1, "Decides the first weights, the split and every draw; 0 by default."),
     "size": ("Size", 16, 512, 16, "Side of the squares, in pixels, that images are resampled to."),
-    "lr": ("Learning rate", 1e-6, 10.0, 1e-4, "The highest of the schedule."),
+    "lr": ("Learning rate", 1e-6, 10.0, 1e-4, "The highest of the schedule; of Muon an angle in radians."),
     "batch": ("Batch", 2, 8192, 16, "Images, or patches, of a step."),
     "steps": ("Steps", 1, 10_000_000, 50, "A fixed number in place of the minutes: repeatable."),
     "threads": ("Threads", 1, 256, 1, "Processor threads."),

@@ -26,7 +26,7 @@ from sslviz.worker import work_run
 
 FOLDER = Path(__file__).parent
 MOST_BYTES = 1_600_000
-STEPS = {"rotation": 6_000, "exemplar": 8_000, "jigsaw": 10_000, "location": 10_000}
+STEPS = {"rotation": 3_000, "exemplar": 8_000, "jigsaw": 5_000, "location": 5_000}
 
 
 def publish(run: Run) -> Path:

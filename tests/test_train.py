@@ -193,7 +193,7 @@ def test_equal_seeds_equal_metrics(name: str) -> None:
     assert results(one) != results(other)
 
 
-@pytest.mark.parametrize("name", ["rotation", "jigsaw"])
+@pytest.mark.parametrize("name", ["rotation", "jigsaw", "exemplar"])
 def test_a_resumed_run_takes_the_same_course(name: str) -> None:
     """Stopped between two metrics of the whole run, taken up by another process's objects."""
     task, images = make_task(name), pictures(10, SIDES[name])

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 from scipy import ndimage
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor
 
 from sslviz import dense, imagesets, jobs, kept, runs, settings, worker
@@ -30,6 +30,7 @@ from sslviz.dense import (
     segmenting,
     standouts,
     supervised,
+    teaching,
 )
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet, NewImage
@@ -377,6 +378,52 @@ def test_an_object_that_differs_from_the_ground_is_found() -> None:
         for one in blocks.values():
             assert one.shape == (24, 4)
             assert (one[:, :2] < one[:, 2:]).all()
+
+
+def test_a_layer_taught_by_itself_is_that_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teaching, "ROUNDS", 1)
+    monkeypatch.setattr(teaching, "BATCH", 3)
+    draw = np.random.default_rng(8)
+    features = torch.tensor(draw.normal(size=(7, 5, 16, 16))).half()
+    unlike = torch.tensor(draw.random((7, 16, 16))).float()
+    taught = teaching.learn({"first": 2, "second": 3}, features, unlike)
+    near = unlike.numpy().ravel()[:, None] / unlike.mean().item()
+    target = teaching._largest(teaching._fine(unlike[:, None])).numpy().ravel()
+    for block, width in enumerate((2, 5)):
+        own = features[:, :width].float().permute(0, 2, 3, 1).reshape(-1, width).numpy()
+        inputs = np.concatenate([own, own * near, near, np.ones_like(near)], 1)
+        theirs = Ridge(alpha=teaching.PENALTY * len(inputs), fit_intercept=False).fit(inputs, target)
+        looks = np.r_[:width, 5 : 5 + width, 10, 11]
+        assert taught.weights[looks, block].numpy() == pytest.approx(theirs.coef_, abs=1e-3)
+        assert taught.weights[:, block].count_nonzero() == len(looks)  # later blocks are not looked at
+
+
+def test_what_many_images_share_is_told_from_the_objects() -> None:
+    draw = np.random.default_rng(9)
+    count, true = 40, []
+    features = torch.tensor(draw.normal(0, 0.1, (count, 2, 16, 16))).half()
+    unlike = torch.tensor(draw.random((count, 16, 16)) * 0.1).float()
+    for number in range(count):
+        left = int(draw.integers(2, 5))
+        true.append(np.array([left, 2, left + 4, 8]) / 16)
+        features[number, 0, 2:8, left : left + 4] += 1  # the object
+        unlike[number, 2:8, left : left + 4] += 1
+        width = 8 if number % 8 == 0 else 3  # beside it the same thing in all, larger than it in a few
+        features[number, 1, 9:14, 2 : 2 + width] += 1
+        unlike[number, 9:14, 2 : 2 + width] += 1
+    before = standouts.boxes(teaching._fine(unlike[:, None])[:, 0].numpy())
+    assert boxes.right(before, np.stack(true)).mean() == 0.875
+    taught = teaching.learn({"block": 2}, features, unlike)
+    maps = taught.standing_out(features, unlike)
+    assert maps.shape == (count, 1, 64, 64)
+    assert boxes.right(standouts.boxes(maps[:, 0].numpy()), np.stack(true)).all()
+
+
+def test_wide_networks_learn_from_fewer_images() -> None:
+    assert teaching.count(448, 2000) == teaching.TAUGHT
+    assert teaching.count(448, 7) == 7
+    assert teaching.count(4096, 2000) * 4096 * segmenting.GRID**2 <= teaching.NUMBERS
+    assert teaching.count(10**9, 2000) == 1
 
 
 @pytest.mark.parametrize("side", [1, 2, 16, 32, 128, 224])

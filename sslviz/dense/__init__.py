@@ -7,7 +7,7 @@ Beside the run stand the same network untrained, and what needs no network.
     masks.py boxes.py            what is asked, and how right an answer is
     segmentation.py              what was found of masks, with the figures that follow from it
     localisation.py              the same of boxes
-    probing.py segmenting.py supervised.py locating.py standouts.py computing.py     the work
+    probing.py segmenting.py supervised.py locating.py standouts.py teaching.py computing.py     the work
 
 Findings are kept in `home/cache/dense`, named by all that they depend on: weights, images, labels, masks or
 boxes. Reading them imports numpy alone, so that a page may do it.

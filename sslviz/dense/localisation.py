@@ -16,7 +16,12 @@ from sslviz.intervals import Comparison, compare, wilson
 from sslviz.runs import Run
 
 SOURCES = ("run", "untrained", "colour")
-RULES = {"energy": "Energy", "component": "First component", "contrast": "Unlike the border"}
+RULES = {
+    "energy": "Energy",
+    "component": "First component",
+    "contrast": "Unlike the border",
+    "taught": "Self-taught",
+}
 """By name, what they are called."""
 
 

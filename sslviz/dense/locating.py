@@ -1,4 +1,4 @@
-"""Where the object is, from dense features and no labels: three rules, each on the map of each block.
+"""Where the object is, from dense features and no labels: four rules, each on the map of each block.
 
 Letters in shapes: B images of a batch, K channels, h × w a map, F side of the fine map.
 """
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from sslviz.dense import standouts
+from sslviz.dense import standouts, teaching
 from sslviz.dense.boxes import Boxes
 from sslviz.dense.localisation import RULES
 from sslviz.dense.segmenting import BATCH_PIXELS, Maps, views
+from sslviz.dense.standouts import FINE
+from sslviz.dense.teaching import Taught
 from sslviz.model import Encoder, pool
 from sslviz.tasks.base import Task
 
-FINE = 64
-"""Side that the maps are interpolated to before boxes are read from them."""
 FRAME = 16
 """Pixels that an image is continued by on each side, at least, as in a mirror. Without, the zeros that
 convolutions pad with are an edge that maps answer to: with, energy was right up to 8 points more often."""
@@ -55,18 +55,23 @@ def locate(
 
     squares uint8 (all rows of the set, 3, S, S). "energy" is the sum of squares of the activations at a
     place; "component" the first principal component over the set, of standardised channels; "contrast" how
-    far standardised features are from those of the most similar place along the image's border. `tell` gets
+    far standardised features are from those of the most similar place along the image's border; "taught"
+    what a layer says that learned from contrast, of a block and all before it (see `teaching`). `tell` gets
     (images done, in all).
     """
-    some = rows[np.arange(min(FITTED, len(rows))) * len(rows) // min(FITTED, len(rows))]
-    total = 2 * len(some) + len(rows)
+    some = _some(rows, FITTED)
+    total = 2 * len(some) + min(teaching.TAUGHT, len(rows)) + len(rows)
     known = _statistics(encoder, task, squares, some, lambda done: tell(done, total))
+    taught = _taught(encoder, task, squares, rows, known, lambda done: tell(2 * len(some) + done, total))
     found: dict[str, dict[str, list[Boxes]]] = {rule: {block: [] for block in known} for rule in RULES}
     for done, maps in _maps(encoder, task, squares, rows):
         for block, one in maps.items():
             for rule, map_ in standing_out(one, known[block]).items():
                 found[rule][block].append(standouts.boxes(_fine(map_)))
-        tell(2 * len(some) + done, total)
+        answers = taught.standing_out(*_lessons(maps, known)).unbind(1)
+        for block, map_ in zip(taught.blocks, answers, strict=True):
+            found["taught"][block].append(standouts.boxes(map_.numpy()))
+        tell(total - len(rows) + done, total)
     return {
         rule: {block: np.concatenate(parts) for block, parts in blocks.items()}
         for rule, blocks in found.items()
@@ -75,7 +80,7 @@ def locate(
 
 def standing_out(maps: Tensor, known: Statistics) -> dict[str, Tensor]:
     """float (B, K, h, w) → by rule float (B, h, w), large where the object is said to be."""
-    standard = (maps - known.mean[:, None, None]) / known.spread[:, None, None]
+    standard = _standard(maps, known)
     return {
         "energy": maps.square().sum(1),
         "component": known.sign * torch.einsum("bkhw,k->bhw", standard, known.axis),
@@ -99,6 +104,44 @@ def by_colour(squares: NDArray[np.uint8], rows: NDArray[np.int64], tell: Tell) -
         found.append(standouts.boxes(_fine(unlike_border(_coarse(images.float() / 255)))))
         tell(done, len(rows))
     return {"contrast": {"colour": np.concatenate(found)}}
+
+
+def _taught(
+    encoder: Encoder,
+    task: Task,
+    squares: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    known: dict[str, Statistics],
+    tell: Callable[[int], None],
+) -> Taught:
+    widths = {block: len(one.mean) for block, one in known.items()}
+    some = _some(rows, teaching.count(sum(widths.values()), len(rows)))
+    lessons = []
+    for done, maps in _maps(encoder, task, squares, some):
+        features, unlike = _lessons(maps, known)
+        lessons.append((features.half(), unlike))
+        tell(done)
+    features, unlike = (torch.cat(parts) for parts in zip(*lessons, strict=True))
+    del lessons
+    return teaching.learn(widths, features, unlike)
+
+
+def _lessons(maps: Maps, known: dict[str, Statistics]) -> tuple[Tensor, Tensor]:
+    """Standardised features of all blocks on one grid, float (B, D, G, G), and how unlike the border the
+    places of the first block are, float (B, h, w)."""
+    standard = {block: _standard(one, known[block]) for block, one in maps.items()}
+    return teaching.side_by_side(standard), unlike_border(next(iter(standard.values())))
+
+
+def _standard(maps: Tensor, known: Statistics) -> Tensor:
+    """float (B, K, h, w) → the same, each channel of mean 0 and spread 1 over the set."""
+    return (maps - known.mean[:, None, None]) / known.spread[:, None, None]
+
+
+def _some(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most so many of the rows, evenly spread."""
+    count = min(most, len(rows))
+    return rows[np.arange(count) * len(rows) // count]
 
 
 def _statistics(

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from sslviz.dense.boxes import WHOLE, Boxes
+from sslviz.dense.boxes import Boxes
 
+FINE = 64
+"""Side that maps are interpolated to before boxes are read from them."""
 LEVELS = 64
 """Steps that a threshold is sought in."""
 TOUCHING = np.ones((3, 3), np.int64)
@@ -50,15 +52,23 @@ def threshold(maps: NDArray[np.float32]) -> NDArray[np.float32]:
     return found
 
 
+def part(above: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(h, w) → (h, w): the largest connected part; all of it where there is none."""
+    numbers, found = ndimage.label(above, TOUCHING)
+    if not found:
+        return np.ones_like(above)
+    largest: NDArray[np.bool_] = numbers == 1 + int(np.bincount(numbers.ravel())[1:].argmax())
+    return largest
+
+
 def box(above: NDArray[np.bool_]) -> Boxes:
     """(h, w) → (4,): the box around the largest connected part; all of it where there is none."""
-    numbers, count = ndimage.label(above, TOUCHING)
-    if not count:
-        return WHOLE.copy()
-    largest = int(np.bincount(numbers.ravel())[1:].argmax())
-    rows, columns = ndimage.find_objects(numbers)[largest]
+    largest = part(above)
+    rows, columns = (np.flatnonzero(largest.any(axis)) for axis in (1, 0))
     height, width = above.shape
-    return np.array([columns.start / width, rows.start / height, columns.stop / width, rows.stop / height])
+    return np.array(
+        [columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height]
+    )
 
 
 def boxes(maps: NDArray[np.float32]) -> Boxes:

@@ -36,6 +36,11 @@ SAID = {
     "that the borders of the images, where background is more often, are low.",
     "contrast": "Unlike the border: how far the features at a place are from those of the most similar place "
     "along the image’s border, since background mostly touches it.",
+    "taught": "Self-taught: in some images a linear layer on the features of a block and of all before it "
+    "learns where the largest part is that is unlike the border, and then again from its own answers "
+    "(Siméoni et al. 2023). What is alike in many images, such as fences and windows, can be told from "
+    "objects so, where features tell it. Answers are multiplied by a root of how unlike the border a place "
+    "is, for their outline.",
 }
 SHOWN = 24
 PAGE = 12
@@ -60,7 +65,7 @@ def show(run: Run, images: ImageSet) -> None:
         return
     numbers = _numbers(found, stamp)
     _figures(numbers)
-    rule = frame.choice("rule", "What stands out", RULES, "contrast")
+    rule = frame.choice("rule", "What stands out", RULES, "taught")
     left, right = st.columns([3, 2], gap="large")
     with left:
         _by_block(found, rule)

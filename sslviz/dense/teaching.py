@@ -33,13 +33,13 @@ TAUGHT = 300
 NUMBERS = 35_000_000
 """Features held at a time, in half precision: 70 MB. Wider networks learn from fewer images."""
 ROUNDS = 4
-"""Times that the layer is fitted. Of trained networks CorLoc rose up to the third, of untrained ones it fell
-from the second on, on scenes of another seed than the built-in ones."""
+"""Times that the layer is fitted. After 2 to 5 CorLoc of jigsaw trained was 0.958, 0.961, 0.963 and 0.962,
+untrained 0.947, 0.945, 0.940 and 0.944, on 1,000 scenes of another seed than the built-in ones."""
 PENALTY = 1e-3
 """Of squared weights, against the mean squared error of a place."""
 ROOT = 0.3
-"""Power of how unlike the border a place is that answers are multiplied by, for their outline. With 0.5 and
-with 0 trained networks were right a little less often, on the same scenes."""
+"""Power of how unlike the border a place is that answers are multiplied by, for their outline. Of jigsaw
+trained CorLoc was 0.959 with 0, 0.963 with 0.15 and with 0.3, and 0.950 with 0.5, on the same scenes."""
 BATCH = 50
 
 

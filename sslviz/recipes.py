@@ -29,7 +29,7 @@ class Recipe:
 # Held-out accuracies, at the steps of about a minute on two cores.
 RECIPES: dict[str, Recipe] = {
     # Muon gives features that AdamW needs three times the steps for: after 700 on CIFAR-10 neighbours told
-    # 0.56 of the labels for 0.52, after 680 on 2,000 scenes 0.40 for 0.26. From 0.02 to 0.08 angles differ little.
+    # 0.56 of the labels for 0.52, after 680 on 2,000 scenes 0.40 for 0.26. Angles matter little.
     "rotation": Recipe(batch=32, lr=0.05, weight_decay=1e-3, optimizer="muon"),
     # 500 seeds: 0.91 at 840 steps; it is never overfitted, so small batches and a high rate gain most. Of
     # 4,000 seeds AdamW told 0.55 where Muon told 0.23: its head has more weights than all convolutions.

@@ -248,8 +248,8 @@ def remarks(run: Run, data: Data, scale: Scale) -> list[str]:
         )
     if run.spec.model != PUBLISHED_MODEL:
         said.append(
-            f"The network is {run.spec.model!r}, of five blocks, trained by the house's recipe; the paper's has "
-            "four, each of three layers, and is trained by SGD."
+            f"The network is {run.spec.model!r}, of five blocks, trained by the house's recipe; the paper's "
+            "has four, each of three layers, and is trained by SGD."
         )
     if data.images.name != SET:
         said.append(f"The images are {data.images.name!r}; the published figures are of CIFAR-10.")

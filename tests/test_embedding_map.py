@@ -15,7 +15,7 @@ from served import served
 
 from sslviz import images
 from sslviz.sprites import COLUMNS, Sheet
-from sslviz.ui.embedding_map import Frames, Look, MapData, standalone
+from sslviz.ui.embedding_map import Frames, Look, MapData, first, standalone
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -25,13 +25,16 @@ SIDE = 16
 HOSTILE = "<img src=x onerror='window.hacked=1'>.jpg"
 
 SCRIPT = """
+from pathlib import Path
 import numpy as np
 import streamlit as st
+from sslviz.ui import frame
 from test_embedding_map import HOSTILE, film, points, sheet, volume
 from sslviz.ui.embedding_map import Item, MapData, Row, embedding_map, sheets, thumbnail_rows
 from sslviz.ui.plotly_js import library
 
 st.set_page_config(layout="wide")
+st.html(Path(frame.__file__).with_name("style.css"))
 coloured = st.toggle("Colour", value=True)
 state = st.session_state
 
@@ -291,6 +294,73 @@ def test_points_that_come_after_their_map_are_drawn(browser: Browser, address: s
     page.wait_for_selector('.em[data-state="ready"]')
     assert page.evaluate("document.querySelector('.em-plot').data[0].x.length") == COUNT
     page.close()
+
+
+DOTS = """() => {
+  const image = document.querySelector(".sv-points img");
+  const box = image.getBoundingClientRect();
+  const svg = atob(image.src.split(",")[1]);
+  const [x0, y0, width, height] = /viewBox="([^"]*)"/.exec(svg)[1].split(" ").map(Number);
+  const scale = Math.min(box.width / width, box.height / height);
+  const [left, top] = [box.x + (box.width - scale * width) / 2, box.y + (box.height - scale * height) / 2];
+  const dots = [...svg.matchAll(/M(\\d+) (\\d+)h0/g)];
+  return dots.map(([, x, y]) => [left + scale * (x - x0), top + scale * (y - y0)]);
+}"""
+PLACES = """() => {
+  const places = {};
+  for (const name of ["em-frame", "sv-points-frame", "em-legend", "sv-points-legend"]) {
+    const { x, y, width, height } = document.querySelector(`.${name}`).getBoundingClientRect();
+    places[name] = [x, y, width, height];
+  }
+  return places;
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1100, 390])
+def test_the_first_picture_stands_where_the_map_will(browser: Browser, address: str, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.add_init_script(HELD)
+    page.goto(address)
+    image = page.locator(".sv-points img")
+    image.wait_for()
+    image.evaluate("image => image.decode()")
+    page.wait_for_selector(".em")
+    assert image.is_visible()
+    assert not page.locator(".em-wait").is_visible()
+    page.evaluate("release()")
+    page.wait_for_selector('.em[data-state="ready"]')
+    assert not image.is_visible()
+    drawn = page.evaluate(
+        """() => {
+            const plot = document.querySelector('.em-plot'), { xaxis, yaxis } = plot._fullLayout;
+            const box = plot.getBoundingClientRect(), { x, y } = plot.data[0];
+            return Array.from(x, (one, row) => [
+                box.x + xaxis._offset + xaxis.l2p(one), box.y + yaxis._offset + yaxis.l2p(y[row])]);
+        }"""
+    )
+    dots = page.evaluate(DOTS)
+    assert len(dots) == COUNT
+    for dot in drawn:
+        assert min(math.dist(dot, other) for other in dots) < 0.5
+    places = page.evaluate(PLACES)
+    assert places["sv-points-frame"] == pytest.approx(places["em-frame"], abs=0.5)
+    assert places["sv-points-legend"] == pytest.approx(places["em-legend"], abs=0.5)
+    page.close()
+
+
+def test_the_first_picture_shows_what_the_map_will() -> None:
+    shown = first.picture(points(True), 420, None)
+    assert shown is not None
+    assert HOSTILE not in shown
+    assert shown.count("<small>16</small>") == 3
+    plain = first.picture(replace(points(False), xy=np.zeros((COUNT, 2), np.float32)), 420, Look())
+    assert plain is not None  # also where all points are one
+    assert "<small>" not in plain
+    assert first.picture(volume(True), 420, None) is None
+    assert first.picture(film(True), 420, None) is None
+    assert first.picture(points(True), 420, Look((0, 1, 0, 1))) is None
+    assert first.picture(points(True), 420, Look(pictures=40)) is None
 
 
 def test_what_is_sent_is_the_version_and_the_message() -> None:

@@ -18,6 +18,7 @@ import streamlit as st
 from sslviz.sprites import Sheet
 from sslviz.ui.embedding_map.data import Frames, Guest, Look, MapData, MapEvent, packed
 from sslviz.ui.embedding_map.files import MAP, texts
+from sslviz.ui.embedding_map.first import picture
 from sslviz.ui.embedding_map.rows import Item, Row, thumbnail_rows
 from sslviz.ui.triggers import told
 
@@ -122,16 +123,20 @@ def embedding_map(
             call(MapEvent(looked=found))
 
     _, points, map_ = _components()
-    with st.container(key=f"sslviz_unseen_{key}"):
-        points(key=f"{key}_sent", data=data.sent)
     told_map = message(data, height=height, selected=selected or (), current=current, guest=guest, look=look)
-    result = map_(
-        key=key,
-        data=told_map | {"points": data.message["version"]},
-        on_clicked_change=clicked,
-        on_selected_change=chosen,
-        on_looked_change=looked,
-    )
+    with st.container(key=f"sslviz_first_{key}"):
+        # Before everything else: the browser shows it before it has a component ready.
+        first = picture(data, height, look)
+        st.html(first) if first else st.empty()
+        with st.container(key=f"sslviz_unseen_{key}"):
+            points(key=f"{key}_sent", data=data.sent)
+        result = map_(
+            key=key,
+            data=told_map | {"points": data.message["version"]},
+            on_clicked_change=clicked,
+            on_selected_change=chosen,
+            on_looked_change=looked,
+        )
     return MapEvent(result.clicked, result.selected, Look.read(result.looked))
 
 

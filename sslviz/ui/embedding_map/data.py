@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sslviz import figures
+from sslviz.ui.embedding_map import first
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +76,13 @@ class MapData:
     view: str = ""
     """What the coordinates are. While it stays the same, the zoom stays too."""
 
+    @property
+    def drawn_groups(self) -> list[figures.Group]:
+        """The groups, each with its colour and shape."""
+        named = [one for one in self.groups if isinstance(one, str)]
+        groups = figures.groups(named) if named else self.groups
+        return [group for group in groups if isinstance(group, figures.Group)]
+
     @cached_property
     def message(self) -> dict[str, Any]:
         """What the browser gets."""
@@ -82,15 +90,13 @@ class MapData:
         ids = np.arange(count) if self.ids is None else self.ids
         none = np.full(count, -1)
         near = np.zeros((count, 0)) if self.near is None else self.near
-        named = [one for one in self.groups if isinstance(one, str)]
-        groups = figures.groups(named) if named else self.groups
         message = {
             "dims": dims,
             "xy": packed(np.asarray(self.xy, np.float32).T, np.float32),
             "ids": packed(ids, np.int32),
             "tiles": packed(ids if self.tiles is None else self.tiles, np.int32),
             "group": packed(none if self.group is None else self.group, np.int32),
-            "groups": [asdict(group) for group in groups if isinstance(group, figures.Group)],
+            "groups": [asdict(group) for group in self.drawn_groups],
             "label": packed(none if self.label is None else self.label, np.int32),
             "labels": list(self.labels),
             "near": packed(near, np.int32),
@@ -107,6 +113,11 @@ class MapData:
             message["said"] = list(self.frames.said)
         digest = hashlib.sha256(json.dumps(message).encode()).hexdigest()
         return {**message, "version": digest[:16]}
+
+    @cached_property
+    def seen_first(self) -> str:
+        """HTML that shows points in two dimensions before the map does."""
+        return first.drawn(self)
 
     @cached_property
     def sent(self) -> bytes:

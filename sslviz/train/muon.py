@@ -1,8 +1,8 @@
 """Muon: a step in which every direction of a weight matrix counts alike (Jordan et al., 2024).
 
 The gradient of a convolution is nearly of low rank: a few directions hold most of its length, and plain
-descent learns those and little else. Made orthogonal first, it learns all of them at once: after 1,600 steps
-on CIFAR-10 the features of a rotation network were worth as much as after three times as many of AdamW.
+descent learns those and little else. Made orthogonal first, it learns all of them at once: after 700 steps on
+CIFAR-10 the features of a rotation network were worth as much as after 1,800 of AdamW.
 """
 
 from __future__ import annotations

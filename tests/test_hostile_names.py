@@ -182,7 +182,7 @@ def test_names_are_shown_as_they_are_written(browser: Browser, server: Server) -
     page.wait_for_selector('.em[data-state="ready"]', timeout=2 * SECONDS)
     settled(page)
     found += hover(page)
-    page.get_by_text(NAME[:20]).first.wait_for(timeout=SECONDS)
+    page.locator(".em").get_by_text(NAME[:20]).first.wait_for(timeout=SECONDS)
     found += leaks(page, "map")
     page.mouse.down()
     page.mouse.up()

@@ -44,8 +44,6 @@ LONGER = {
     "jigsaw": "Train for longer, or ask for fewer permutations",
     "location": "Train for longer, or use larger images or patches, which show more",
 }
-LONGER_ELSE = "Train for longer, or on more images"
-"""Of a task that is not among them."""
 VARIETY = {
     "rotation": ("More images help most; a smaller smallest crop shows each in more ways", ("mirror",)),
     "exemplar": ("More images or stronger distortions of the copies help", ()),
@@ -147,13 +145,13 @@ def _get_going(spec: Spec, plan: Mapping[str, Any]) -> str:
     """What to try where nothing has been learned yet."""
     recipe = RECIPES.get(spec.task, DEFAULT)
     rate, usual = plan.get("lr", spec.lr), recipe.lr
-    if plan.get("optimizer", recipe.optimizer) != recipe.optimizer:  # whose rates are other numbers
-        return LONGER.get(spec.task, LONGER_ELSE)
-    if isinstance(rate, int | float) and rate > 2.0 * usual:
+    # The rates of another optimiser, which was the recipe's once, are other numbers.
+    alike = plan.get("optimizer", recipe.optimizer) == recipe.optimizer
+    if alike and isinstance(rate, int | float) and rate > 2.0 * usual:
         return f"Lower the learning rate, {rate:g}, towards the usual {usual:g}"
-    if isinstance(rate, int | float) and rate < usual / 20.0:
+    if alike and isinstance(rate, int | float) and rate < usual / 20.0:
         return f"Raise the learning rate, {rate:g}, towards the usual {usual:g}"
-    return LONGER.get(spec.task, LONGER_ELSE)
+    return LONGER.get(spec.task, "Train for longer, or on more images")
 
 
 def _more_variety(spec: Spec) -> str:

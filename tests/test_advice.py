@@ -18,10 +18,16 @@ CHANCES = {"rotation": 0.25, "exemplar": 0.002, "jigsaw": 1 / 64, "location": 0.
 
 
 def told(
-    task: str = "rotation", trained: float | None = None, options: Any = None, lr: Any = None, **status: Any
+    task: str = "rotation",
+    trained: float | None = None,
+    options: Any = None,
+    plan: Any = None,
+    **status: Any,
 ) -> Any:
     given_ = {"state": "running", "step": 500, "steps": 1000, "chance": CHANCES[task]} | status
-    spec = Spec(task=task, images="some", options=options or {}, plan={"glance": 500, "look": 400, "lr": lr})
+    spec = Spec(
+        task=task, images="some", options=options or {}, plan={"glance": 500, "look": 400} | (plan or {})
+    )
     points = [] if trained is None else [{"step": n, "accuracy": trained} for n in range(5)]
     return advise(spec, Status(**given_), points)
 
@@ -73,9 +79,13 @@ def test_what_is_switched_off_is_named() -> None:
 
 def test_a_strange_learning_rate_is_the_first_suspect() -> None:
     usual = RECIPES["rotation"].lr
-    assert "Lower the learning rate" in told(heldout_accuracy=0.25, lr=10 * usual).text
-    assert "Raise the learning rate" in told(heldout_accuracy=0.25, lr=usual / 100).text
-    assert "learning rate" not in told(heldout_accuracy=0.25, lr=usual).text
+    for optimizer in ({}, {"optimizer": RECIPES["rotation"].optimizer}):
+        high, low = {"lr": 10 * usual, **optimizer}, {"lr": usual / 100, **optimizer}
+        assert "Lower the learning rate" in told(heldout_accuracy=0.25, plan=high).text
+        assert "Raise the learning rate" in told(heldout_accuracy=0.25, plan=low).text
+    assert "learning rate" not in told(heldout_accuracy=0.25, plan={"lr": usual}).text
+    assert "learning rate" not in told(heldout_accuracy=0.25, plan=high | {"optimizer": "sgd"}).text
+    assert "learning rate" not in told(heldout_accuracy=0.25, plan=low | {"optimizer": "sgd"}).text
 
 
 @pytest.mark.parametrize("task", TASKS)

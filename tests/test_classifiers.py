@@ -292,6 +292,21 @@ def test_what_is_no_convolution_goes_down_the_gradient_as_by_sgd() -> None:
     assert torch.allclose(layers[0].weight, layers[1].weight, atol=1e-6)
 
 
+def test_what_is_no_convolution_is_decayed_and_a_convolution_is_not() -> None:
+    layer, theirs = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4, 2)), nn.Linear(4, 2)
+    theirs.load_state_dict(layer[2].state_dict())
+    length = layer[0].weight.norm().item()
+    ours = Muon(layer.parameters(), 0.1, momentum=0.0, weight_decay=0.5, others=1.0)
+    sgd = torch.optim.SGD(theirs.parameters(), 0.1, weight_decay=0.5)
+    for parameter in (*layer.parameters(), *theirs.parameters()):
+        parameter.grad = torch.ones_like(parameter)
+    ours.step()
+    sgd.step()
+    torch.testing.assert_close(layer[2].weight, theirs.weight)
+    torch.testing.assert_close(layer[2].bias, theirs.bias)
+    assert layer[0].weight.norm().item() == pytest.approx(length, rel=1e-5)
+
+
 def test_a_plan_names_it_and_anything_else_is_as_before() -> None:
     from sslviz.train.learning import optimizer_for
 

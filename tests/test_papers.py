@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from sslviz import cli, imagesets, networks, papers, runs, settings
+from sslviz.classifiers import published
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet, NewImage
 from sslviz.papers import PAPERS, Data, Scale, Value, blocks, divide, records, rotnet
@@ -213,6 +214,31 @@ def test_the_command_repeats_goes_on_and_is_listed(
     monkeypatch.setattr(Training, "train_step", real)
     assert cli.run(["reproduce", "rotnet-cifar10", "--run", stopped["run"], "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["steps"] == 16
+
+
+def test_what_classifiers_told_is_kept_by_network_and_by_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    coloured("known", 24, 0)
+    coloured("asked", 8, 1)
+    real, fitted = published.fit, []
+
+    def counted(*args: Any, **named: Any) -> Any:
+        fitted.append(named["device"])
+        if len(fitted) == 2:
+            raise UserError("Interrupted.", "Try again.")
+        return real(*args, **named)
+
+    monkeypatch.setattr(published, "fit", counted)
+    words = ["reproduce", "rotnet-cifar10", "--images", "known", "--test", "asked", "--device", "cpu"]
+    assert cli.run(words) != 0
+    assert cli.run(words) == 0
+    assert len(fitted) == 3  # the trained network's were there already
+    run = runs.open_run(settings.workspace(), "latest")
+    assert cli.run(["reproduce", "rotnet-cifar10", "--run", run.id]) == 0
+    assert len(fitted) == 3
+    images = imagesets.open_set(settings.workspace(), run.spec.images)
+    images.relabel(images.ids[:1], "blue")  # which was red
+    assert cli.run(["reproduce", "rotnet-cifar10", "--run", run.id]) == 0
+    assert len(fitted) == 5
 
 
 def test_the_smaller_network_is_judged_by_linear_probes(

@@ -47,9 +47,12 @@ def told(run: Run, data: Data, scale: Scale, device: str, report: Report | None)
     plan = probe_plan(scale, len(train), (run.spec.plan or {})["precision"])
     labels, answers = torch.from_numpy(data.labels(known)), torch.from_numpy(data.labels(asked))
 
+    # A set is the same, by its fingerprint, when its labels are others.
+    told_apart = [known.tolist(), asked.tolist(), labels.tolist(), answers.tolist()]
+    depends = [data.images.fingerprint, told_apart, asdict(plan)]
+
     def judged(name: str, encoder: Encoder) -> dict[str, NDArray[np.bool_]]:
-        depends = [VERSION, identity(run, name), data.images.fingerprint, data.train, asdict(plan), len(test)]
-        path = kept.folder(AREA, [*depends, run.spec.seed]) / "told.bin"
+        path = kept.folder(AREA, [VERSION, identity(run, name), run.spec.seed, *depends]) / "told.bin"
         if (before := kept.read(path)) is not None:
             return before[1]
         made = published.fit(

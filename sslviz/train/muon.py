@@ -47,24 +47,20 @@ class Muon(torch.optim.Optimizer):
         assert closure is None
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
-            ahead = self._ahead(weights)
-            turned = [number for number, weight in enumerate(weights) if weight.ndim == 4]
-            others = [number for number, weight in enumerate(weights) if weight.ndim != 4]
-            if turned:
-                found = orthogonal([ahead[n].flatten(1) for n in turned])
-                convolutions = [weights[n] for n in turned]
+            convolutions = [weight for weight in weights if weight.ndim == 4]
+            others = [weight for weight in weights if weight.ndim != 4]
+            if convolutions:
+                found = orthogonal([x.flatten(1) for x in self._ahead(convolutions)])
                 directions = [x.view_as(w) for x, w in zip(found, convolutions, strict=True)]
                 turn(convolutions, directions, group["lr"])
             if others:
-                plain, moves = [weights[n] for n in others], [ahead[n] for n in others]
-                torch._foreach_add_(moves, plain, alpha=group["weight_decay"])
+                moves = self._ahead(others)
+                torch._foreach_add_(moves, others, alpha=group["weight_decay"])
                 torch._foreach_mul_(moves, group["lr"] * self.others)
-                torch._foreach_sub_(plain, moves)
+                torch._foreach_sub_(others, moves)
 
     def _ahead(self, weights: list[Tensor]) -> list[Tensor]:
         """Nesterov's: the gradients, and the momentum as it will be after the step."""
-        if not weights:
-            return []
         for weight in weights:
             if "momentum" not in self.state[weight]:
                 self.state[weight]["momentum"] = torch.zeros_like(weight)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
+VOTERS = 20
+"""Neighbours that are asked for a label, where nobody says how many."""
+
 SCORES_AT_ONCE = 8_000_000
 """Similarities held at a time: 32 MB, whatever the number of images."""
 
@@ -107,7 +110,9 @@ def vote(
     return np.where(scores.sum(axis=1) > 0, scores.argmax(axis=1), -1).astype(np.int64)
 
 
-def leave_one_out(indices: Ints, similarity: Floats, labels: Ints, classes: int, k: int = 20) -> float | None:
+def leave_one_out(
+    indices: Ints, similarity: Floats, labels: Ints, classes: int, k: int = VOTERS
+) -> float | None:
     """Share of labelled images whose label their k nearest other images predict, in [0, 1].
 
     indices and similarity (N, ≥ k) from `search(..., exclude_self=True)`; labels int64 (N,), -1 for none.

@@ -19,7 +19,7 @@ ORDER = (
     ("settings", "files", "allocating", "threads"),
     ("images", "archives", "tasks", "figures", "tables", "kept", "intervals", "quotas", "journal"),
     ("imagesets", "runs", "model", "plan", "recipes", "options"),
-    ("features",),
+    ("features", "neighbors"),
     (
         "scenes",
         "downloads",
@@ -28,7 +28,6 @@ ORDER = (
         "preview",
         "sprites",
         "networks",
-        "neighbors",
         "linear",
         "origins",
         "similarity",

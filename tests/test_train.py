@@ -536,7 +536,7 @@ SPEED = measuring.Speed(
     step=0.01,
     evaluate=1e-4,
     prepare=0.5,
-    look=1e-4,
+    looking=1e-4,
 )
 
 
@@ -577,7 +577,7 @@ def test_a_plan_is_measured_once_a_machine(monkeypatch: pytest.MonkeyPatch) -> N
 def test_measuring_takes_a_twentieth_of_a_run_at_most(evaluate: float, look: float, minutes: float) -> None:
     """Whatever an example costs: the last evaluation on 2,000, those before, and the looks, one of which is
     at the network before training."""
-    speed = replace(SPEED, evaluate=evaluate, look=look)
+    speed = replace(SPEED, evaluate=evaluate, looking=look)
     found = planning._measuring(60 * minutes, speed)
     plan = Plan(steps=600, batch=4, lr=1e-3, weight_decay=0.0, evaluate_every=100, **found)
     assert plan.evaluations == planning.EVALUATIONS
@@ -636,7 +636,7 @@ def test_what_is_measured_is_plausible() -> None:
     task, images = make_task("rotation"), pictures(3, 16)
     found = measuring.measured(task, images, plan(steps=1), (), "small", "cpu", known)
     torch.set_num_threads(before)
-    assert all(0 < seconds < 60 for seconds in (found.step, found.evaluate, found.prepare, found.look))
+    assert all(0 < seconds < 60 for seconds in (found.step, found.evaluate, found.prepare, found.looking))
     assert json.loads(json.dumps(list(known.values()))) == [asdict(found)]
 
 

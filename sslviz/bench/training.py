@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -94,17 +95,22 @@ def _task(
 
 
 def _measuring_share(training: Followed, plan: Plan) -> float:
-    """Share of a run by `plan` that its evaluations and looks take, each timed here once."""
+    """Share of a run by `plan` that its evaluations and looks take, each timed here between steps."""
     assert len(training.heldout)  # made once, which is no part of evaluating
-    began = time.perf_counter()
-    training.evaluate(plan.glance)
-    glance = time.perf_counter() - began
-    began = time.perf_counter()
-    training.evaluate()
-    whole = time.perf_counter() - began
-    began = time.perf_counter()
-    training.look()
-    look = time.perf_counter() - began if training.looker.able else 0.0
+
+    def seconds(work: Callable[[], object]) -> float:
+        taken = []
+        for _ in range(3):  # the first time, what another pipeline did is still in the caches
+            training.train_step()
+            wait(training.device)
+            began = time.perf_counter()
+            work()
+            wait(training.device)
+            taken.append(time.perf_counter() - began)
+        return statistics.median(taken)
+
+    glance, whole = seconds(lambda: training.evaluate(plan.glance)), seconds(training.evaluate)
+    look = seconds(training.look) if training.looker.able else 0.0
     # One look more, at the network before training.
     return (glance * (plan.evaluations - 1) + whole + look * (plan.looks + 1)) / (plan.seconds or 60.0)
 

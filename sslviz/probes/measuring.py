@@ -19,7 +19,6 @@ from sslviz.threads import side_by_side
 Report = Callable[[int, int, str], None]
 """Called with things done, things to do, and what is being done."""
 
-NEIGHBORS = 20
 HELD_OUT = 10_000
 """Known images that choose the block of the linear probe, at most."""
 SAID = {
@@ -52,7 +51,7 @@ def knn(found: Mapping[str, Mapping[str, Featured]], division: Division, report:
         answers[source], alone = {}, {}
         for number, (block, one) in enumerate(blocks.items()):
             report(number, len(blocks), f"neighbours by {SAID[source]}")
-            near = neighbors.search(one.asked, one.known, min(NEIGHBORS, len(one.known)))
+            near = neighbors.search(one.asked, one.known, min(neighbors.VOTERS, len(one.known)))
             answers[source][block] = neighbors.vote(*near, labels, classes)
             alone[block] = _leave_one_out(one.known, labels, classes) if len(blocks) > 1 else 0.0
         chosen[source] = max(alone, key=lambda block: alone[block])
@@ -60,7 +59,7 @@ def knn(found: Mapping[str, Mapping[str, Featured]], division: Division, report:
 
 
 def _leave_one_out(known: NDArray[np.float32], labels: Answers, classes: int) -> float:
-    near = neighbors.search(known, known, min(NEIGHBORS, max(1, len(known) - 1)), exclude_self=True)
+    near = neighbors.search(known, known, min(neighbors.VOTERS, max(1, len(known) - 1)), exclude_self=True)
     return float(np.mean(neighbors.vote(*near, labels, classes) == labels))
 
 

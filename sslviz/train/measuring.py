@@ -6,12 +6,14 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+import numpy as np
 import torch
 
+from sslviz import neighbors
 from sslviz.features import glimpse
 from sslviz.plan import Plan
 from sslviz.tasks.base import Task
@@ -31,6 +33,9 @@ WORTH = 1.4
 """What twice the batch must bring in speed: with less it only means fewer steps."""
 EXAMPLES = 64
 """Examples and images that evaluations are timed on."""
+SEARCHED = 500
+"""Images that a search for neighbours is timed on. Each takes longer the more they are; a look has 100 to
+1,000."""
 
 Calibration = dict[str, Any]
 """Measurements by what they are of; fit for JSON."""
@@ -50,8 +55,8 @@ class Speed:
     """Of evaluating one example."""
     prepare: float
     """Of making all held-out examples."""
-    look: float
-    """Of the features of one whole image."""
+    looking: float
+    """Of the features of one whole image and of its neighbours by each block."""
 
 
 def measured(
@@ -150,15 +155,16 @@ def _steps(training: Training, least: float) -> list[float]:
 
 def _speed(training: Training) -> Speed:
     """What a run as `training` stands will take."""
-    plan, device = training.plan, training.device
+    plan, task, device = training.plan, training.task, training.device
     step = statistics.median(_steps(training, MEASURE_SECONDS))
     rows = training.heldout_rows.repeat(-(-EXAMPLES // len(training.heldout_rows)))[:EXAMPLES]
     batch = training.problem.make(rows, seed_for(0, "time"))
     made = len(batch)
     prepare = _least(lambda: training.problem.make(rows, seed_for(0, "time")), device) * HELDOUT / made
     evaluate = _least(lambda: training.ask(batch, made), device) / made
-    some, where = training.problem.images[:EXAMPLES], str(device)
-    look = _least(lambda: glimpse(training.network, training.task, some, device=where), device) / len(some)
+    network, some, where = training.network, training.problem.images[:EXAMPLES], str(device)
+    seen = glimpse(network, task, some, device=where)
+    features = _least(lambda: glimpse(network, task, some, device=where), device) / len(some)
     return Speed(
         plan.precision,
         plan.channels_last,
@@ -167,8 +173,21 @@ def _speed(training: Training) -> Speed:
         step,
         evaluate,
         prepare,
-        look,
+        features + _search((found.shape[1] for found in seen.values()), device),
     )
+
+
+def _search(widths: Iterable[int], device: torch.device) -> float:
+    """Seconds an image that finding its nearest neighbours takes, by features as wide as these, one after
+    the other. What they are does not matter."""
+    random = np.random.default_rng(0)
+    blocks = [random.standard_normal((SEARCHED, width), np.float32) for width in widths]
+
+    def work() -> None:
+        for features in blocks:
+            neighbors.search(features, features, neighbors.VOTERS, exclude_self=True)
+
+    return _least(work, device) / SEARCHED
 
 
 def _least(work: Callable[[], object], device: torch.device, times: int = 3) -> float:

@@ -112,7 +112,7 @@ def _fitted(plan: Plan, speed: Speed, seconds: float) -> Plan:
     )
     plan = replace(plan, **_measuring(seconds, speed))
     evaluation = speed.evaluate * (HELDOUT + (EVALUATIONS - 1) * plan.glance) + speed.prepare
-    looking = speed.look * plan.look * math.ceil(EVALUATIONS / plan.look_every)
+    looking = speed.looking * plan.look * math.ceil(EVALUATIONS / plan.look_every)
     steps = steps_within(seconds, speed.step, evaluation + looking)
     return replace(plan, steps=steps, evaluate_every=max(1, math.ceil(steps / EVALUATIONS)))
 
@@ -123,7 +123,7 @@ def _measuring(seconds: float, speed: Speed) -> dict[str, Any]:
     share = max(MEASURING / 3 * seconds, MEASURING * seconds - HELDOUT * speed.evaluate)
     glance = int(share / 4 / (EVALUATIONS - 1) / speed.evaluate)
     # One look more than there are evaluations: the network before training is looked at too.
-    images = 0.75 * share / speed.look
+    images = 0.75 * share / speed.looking
     look = min(LOOK, max(FEWEST, int(images / (EVALUATIONS + 1))))
     looks = max(1, min(EVALUATIONS, int(images / look) - 1))
     return {

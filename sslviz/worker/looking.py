@@ -13,8 +13,6 @@ from sslviz.imagesets import ImageSet
 from sslviz.model import Network
 from sslviz.tasks import Task
 
-NEIGHBORS = 20
-
 
 class Looker:
     """Labelled images of a set, the same at every look, and what to compare with."""
@@ -55,6 +53,6 @@ class Looker:
         }
 
     def _share(self, features: NDArray[np.float32]) -> float:
-        found = neighbors.search(features, features, NEIGHBORS, exclude_self=True)
-        share = neighbors.leave_one_out(*found, self.labels, len(self.names), NEIGHBORS)
+        found = neighbors.search(features, features, neighbors.VOTERS, exclude_self=True)
+        share = neighbors.leave_one_out(*found, self.labels, len(self.names))
         return 0.0 if share is None else share

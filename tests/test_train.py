@@ -150,9 +150,10 @@ def test_shuffled_answers_give_chance(
     monkeypatch.setattr(training.problem, "make_shared", shuffled_shared)
     *_, last = training.run()
     assert last.heldout_accuracy is not None
-    # Of a few images' examples, which are not independent: a wide margin.
-    spread = math.sqrt(training.chance * (1 - training.chance) / 400)
-    assert abs(last.heldout_accuracy - training.chance) < 5 * spread
+    # The light is the same in all pictures, so what a network says of one it says of most. Over seeds the
+    # accuracy spreads by 0.06 to 0.09 about chance, as if some 30 examples had been asked.
+    spread = math.sqrt(training.chance * (1 - training.chance) / 30)
+    assert abs(last.heldout_accuracy - training.chance) < 3 * spread
 
 
 def test_an_answer_that_leaks_is_found(all_held_out: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -711,6 +712,13 @@ def test_weights_decay_less_where_images_are_many() -> None:
     decay = make_plan(task, few[:10], steps=1).weight_decay
     assert make_plan(task, few, steps=1).weight_decay == decay
     assert make_plan(task, many, steps=1).weight_decay == pytest.approx(decay / 2)
+
+
+def test_a_processor_draws_small_views_for_several_steps_at_once() -> None:
+    task = make_task("rotation")
+    assert Training(task, pictures(20, 16), plan(batch=4)).ahead == 4
+    assert Training(task, pictures(20, 64), plan(batch=32)).ahead == 2
+    assert Training(task, pictures(20, 64), plan(batch=128)).ahead == 1
 
 
 @pytest.mark.parametrize("name", TASKS)

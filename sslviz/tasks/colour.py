@@ -97,11 +97,13 @@ def to_hsv(rgb: Tensor) -> Tensor:
     red, green, blue = rgb.unbind(-3)
     value = rgb.amax(-3)
     chroma = value - rgb.amin(-3)
-    most_red, most_green = red == value, green == value
-    # In sixths of the wheel, from the primary that there is most of to the one that there is more of.
-    hue = torch.where(most_red, green - blue, torch.where(most_green, blue - red, red - green))
-    hue = hue.div_(chroma.clamp(min=1e-6))
-    hue = hue.add_(torch.where(most_red, 0.0, torch.where(most_green, 2.0, 4.0))).div_(6.0)
+    # In sixths of the wheel times chroma, from the primary that there is most of to the one that there is
+    # more of: as if it were blue, then where it is green, then where it is red. Masks that are factors take a
+    # third of the time of `where`.
+    hue = torch.add(red - green, chroma, alpha=4.0)
+    hue.addcmul_(torch.add(blue - red, chroma, alpha=2.0).sub_(hue), (green == value).to(rgb.dtype))
+    hue.addcmul_((green - blue).sub_(hue), (red == value).to(rgb.dtype))
+    hue = hue.div_(chroma.clamp(min=1e-6)).div_(6.0)
     return torch.stack([hue.sub_(hue.floor()), chroma / value.clamp(min=1e-6), value], -3)
 
 

@@ -84,12 +84,10 @@ def recolour(patches: Tensor, changes: Changes, mean: Tensor, axes: Tensor) -> T
 def _tinted(patches: Tensor, changes: Changes) -> Tensor:
     """Saturation and value to a power, times a factor, plus a shift; and the hue turned."""
     hsv = to_hsv(patches.div_(255))
-    hue, *rest = hsv.unbind(1)  # changed in place
-    for place, part in enumerate(rest):
-        power, factor, shift = (
-            each[:, place, None, None] for each in (changes.power, changes.multiply, changes.add)
-        )
-        part.pow_(power).mul_(factor).add_(shift).clamp_(0, 1)
+    hue, rest = hsv[:, 0], hsv[:, 1:]  # changed in place
+    power, factor, shift = (each[..., None, None] for each in (changes.power, changes.multiply, changes.add))
+    rest.log_().mul_(power).exp_()  # half as long as `pow_`, which is exact to the last bit
+    rest.mul_(factor).add_(shift).clamp_(0, 1)
     hue.add_(changes.hue[:, None, None])
     hue.sub_(hue.floor())
     return to_rgb(hsv).mul_(255)

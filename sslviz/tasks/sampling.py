@@ -11,6 +11,9 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+SAMPLED_AT_ONCE = 400_000
+"""Values of images that a processor samples at a time: eight squares of 128 pixels, which its cache holds."""
+
 
 def draw(generator: Generator, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
     """float32 of `shape`, uniform in [low, high)."""
@@ -129,9 +132,18 @@ def sample_turned(
     place = send(torch.stack([left_up, right_up, 2 * centre - right_up, 2 * centre - left_up], 2), where)
     along, down = send(along, where), send(down, where)
     middle = (torch.arange(size, device=where) * 2.0 + 1.0) / size - 1.0
-    columns = place[..., None] + along[:, :, None, None] * middle  # (L, 2, 4, size)
-    lines = down[:, :, None, None] * middle[:, None]  # (L, 2, size, 1)
-    grid = columns[..., None, :] + lines[:, :, None]  # (L, 2, 4, size, size)
+    columns = (place[..., None] + along[:, :, None, None] * middle)[..., None, :]  # (L, 2, 4, 1, size)
+    lines = (down[:, :, None, None] * middle[:, None])[:, :, None]  # (L, 2, 1, size, 1)
+    at_once = max(1, SAMPLED_AT_ONCE // images[0].numel()) if where.type == "cpu" else len(images)
+    parts = zip(*(torch.split(each, at_once) for each in (images, columns, lines)), strict=True)
+    patches = [_sampled(*part) for part in parts]
+    return patches[0] if len(patches) == 1 else torch.cat(patches)
+
+
+def _sampled(images: Tensor, columns: Tensor, lines: Tensor) -> Tensor:
+    """The means of four samples of uint8 (L, 3, S, S) at `columns` plus `lines`, x and y in [-1, 1]."""
+    full, size = images.shape[-1], lines.shape[3]
+    grid = columns + lines  # (L, 2, 4, size, size)
     grid.clamp_(1 / full - 1, 1 - 1 / full)  # what padding with the border does, which not all GPUs know
     grid = grid.flatten(2, 3).permute(0, 2, 3, 1)
     sampled = functional.grid_sample(images.to(torch.float32), grid, mode="bilinear", align_corners=False)

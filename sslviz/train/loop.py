@@ -23,11 +23,10 @@ from sslviz.train.clock import Clock
 from sslviz.train.draws import Images, bind, divide, held_out, rows_of_step, seed_for
 from sslviz.train.learning import Learner
 
-AHEAD = 64
-"""Most steps that are drawn at once for a GPU: drawing 16 of exemplar's took longer than an H200 took for
-them."""
-DRAWN = 2**26
-"""Most numbers of what is drawn at once: 256 MB."""
+AHEAD = {"cuda": 64, "cpu": 4}
+"""Most steps that are drawn at once: drawing 16 of exemplar's took longer than an H200 took for them."""
+DRAWN = {"cuda": 2**26, "cpu": 2**22}
+"""Most numbers of what is drawn at once: 256 MB, and 16 on a processor, whose caches hold no more."""
 CACHED = 256
 """Views that a processor evaluates at once: with more, their maps leave its caches."""
 ASSEMBLED = 2**16
@@ -290,11 +289,10 @@ class Training:
 
     @property
     def ahead(self) -> int:
-        """Steps whose batches are drawn at once. On a GPU the many small things that drawing does take longer
-        than a step, however few rows they are done for; a processor gains nothing."""
-        if self.device.type != "cuda":
-            return 1
-        return max(1, min(AHEAD, DRAWN // (self.plan.batch * self._pixels_a_row)))
+        """Steps whose batches are drawn at once. The many small things that drawing does take a while however
+        few rows they are done for: on a GPU longer than a step, on a processor up to half of the drawing."""
+        kind = "cuda" if self.device.type == "cuda" else "cpu"
+        return max(1, min(AHEAD[kind], DRAWN[kind] // (self.plan.batch * self._pixels_a_row)))
 
     def _draw(self) -> tuple[Tensor, Tensor | None, Tensor]:
         """What the network reads in this step, as its `forward` takes it, and the answers."""

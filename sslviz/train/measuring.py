@@ -73,7 +73,7 @@ def measured(
     `plan`. Looked up in `calibration` where it was measured before, and added to it where not."""
     count, side = len(images), images.shape[-1]
     settled = {name: getattr(plan, name) for name in ("batch", "threads", *given)}
-    drawing = AHEAD, DRAWN  # by how much a draw is divided decides what a batch costs on a GPU
+    drawing = AHEAD, DRAWN  # by how much a draw is divided decides what a batch costs
     what = [
         platform.node(), device, task, task.answers(count), model, side, settled, torch.__version__, drawing,
         plan.optimizer,
@@ -138,7 +138,8 @@ def _steps(training: Training, least: float) -> list[float]:
     """Seconds of a step, again and again over `least` seconds, three times or more. Where several steps are
     drawn at once, so many are timed together, twice or more, and their mean taken."""
     several = training.ahead
-    for _ in range(2 if several == 1 else BEFORE_CAPTURE + several):  # which choose kernels and fill caches
+    # The first steps choose kernels and fill caches.
+    for _ in range(BEFORE_CAPTURE + several if training.device.type == "cuda" else 2):
         training.train_step()
     wait(training.device)
     began = time.perf_counter()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from small_runs import FEW, curve, end_all, make_run, make_set, pictures, python
 
 from sslviz import cli, images, runs, settings
 from sslviz.cli import machine
+from sslviz.cli.train import standing
 from sslviz.errors import UserError
 from sslviz.worker import work_run
 
@@ -60,6 +62,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
+def test_what_a_run_does_not_know_yet_is_not_said() -> None:
+    early = runs.Status(state="running", step=1, steps=1)
+    assert standing(early) == "step 1 of 1"
+    later = replace(early, loss=0.5, heldout_accuracy=0.25, views_per_second=1234.0)
+    assert standing(later) == "step 1 of 1 · loss 0.500 · held out 25.0% · 1,234 views/s"
+
+
 def test_add_train_evaluate_embed_and_neighbours(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,6 +101,9 @@ def test_add_train_evaluate_embed_and_neighbours(
     assert cli.run(["evaluate", "latest", "--images", "photos"]) == 0
     shown = capsys.readouterr().out
     assert all(words in shown for words in ("convolutional block", "from scratch", "labels a class"))
+    asked = found["queries"]
+    assert f"{asked} images asked about" in shown
+    assert f"each is {100 / asked:.1f}% of a figure" in shown
     assert found["memory"] + found["queries"] == 8
     out = tmp_path / "f.npz"
     said(capsys, "embed", first.id, "--images", "photos", "--out", str(out))

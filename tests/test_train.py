@@ -322,6 +322,13 @@ def test_held_out_examples_are_many_and_never_seen(
     assert torch.equal(other.views, heldout.views)
 
 
+def test_held_out_examples_are_no_more_than_a_plan_reckons_with(all_held_out: int) -> None:
+    """Of many images, each of which makes four examples of rotation."""
+    heldout = Training(make_task("rotation"), pictures(4000, 16), plan()).heldout
+    assert len(heldout) == all_held_out
+    assert len(heldout.source.unique()) == all_held_out / 4
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_training_on_goes_on_with_other_draws_and_the_same_held_out_images(name: str) -> None:
     task, images = make_task(name, {"seeds": 25} if name == "exemplar" else {}), pictures(25, SIDES[name])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sslviz.cli.inspect import images_named
-from sslviz.cli.output import Progress, emit, percent, table
+from sslviz.cli.output import Progress, counted, emit, percent, table
 from sslviz.cli.train import INTERRUPTED, attend
 from sslviz.errors import UserError
 
@@ -114,7 +114,7 @@ def _shown(told: Lineup) -> str:
             for name, one in zip(names, told.contenders, strict=True)
         ]
         rows.append(("chance", "", "", percent(told.chance), percent(told.chance)))
-        about = f"{told.asked:,} queries, {told.known:,} in memory; intervals of 95%"
+        about = f"{counted(told.asked, 'image')} asked about, {told.known:,} known; intervals of 95%"
     alike = ("", "CKA", _matrix(names, told.cka), "", "Neighbours in common", _matrix(names, told.shared))
     return "\n".join((table(rows), "", about, *alike))
 

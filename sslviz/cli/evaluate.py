@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sslviz.cli.inspect import DEVICE, IMAGES, JSON, RUN, images_named, opened
-from sslviz.cli.output import Progress, emit, percent, table
+from sslviz.cli.output import Progress, counted, emit, percent, table
 from sslviz.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ DENSE = {
     "boxes": ("run", "untrained", "colour", "centre", "whole"),
 }
 """What is asked of single places, and beside what."""
+FEW = 20
+"""Images asked about, of which fewer have it said how much one of them is of an accuracy."""
 
 
 def evaluate(
@@ -127,8 +129,11 @@ def _shown(found: dict[str, Any]) -> str:
     if found.get("few"):
         said.append(_few(found["few"]))
     if "chance" in found:
+        asked = found["queries"]
         said.append(
-            f"Chance {percent(found['chance'])}; {found['queries']:,} queries, {found['memory']:,} in memory."
+            f"Chance {percent(found['chance'])}; {counted(asked, 'image')} asked about, "
+            f"{found['memory']:,} known."
+            + (f" So few tell little: each is {percent(1 / asked)} of a figure." if asked < FEW else "")
         )
     if "masks" in found:
         said.append(_masks(found["masks"]))

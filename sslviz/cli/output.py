@@ -69,5 +69,10 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def counted(count: int, what: str) -> str:
+    """ "1 step", "2,000 steps"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}%"

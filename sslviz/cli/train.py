@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sslviz.cli.output import Progress, emit, percent
+from sslviz.cli.output import Progress, counted, emit, percent
 from sslviz.errors import UserError
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _with_images(spec: Spec, text: str) -> Spec:
 def follow(run: Run, as_json: bool) -> int:
     """Train in this process, show how it goes, and print how it ended; returns the exit code."""
     status = attend(run)
-    ended = f"Run {run.id} is {status.state} after {status.step:,} steps and {status.seconds:.1f} s"
+    ended = f"Run {run.id} is {status.state} after {counted(status.step, 'step')} and {status.seconds:.1f} s"
     reached = f"held-out accuracy {percent(status.heldout_accuracy)}, chance {percent(status.chance)}"
     emit(summary(run, status), as_json, f"{ended}: {reached}.")
     return INTERRUPTED if status.state == "cancelled" else 0
@@ -164,10 +164,7 @@ def attend(run: Run) -> Status:
         if status.state != "running" or not status.step:
             progress.say(status.message, last=bool(status.message))
             return
-        progress.say(
-            f"step {status.step:,} of {status.steps:,} · loss {status.loss or 0:.3f} · "
-            f"held out {percent(status.heldout_accuracy)} · {status.views_per_second or 0:,.0f} views/s"
-        )
+        progress.say(standing(status))
 
     try:
         status = work_run(run, report)
@@ -176,6 +173,18 @@ def attend(run: Run) -> Status:
     if status.state == "failed":
         raise UserError(status.message, status.hint)
     return status
+
+
+def standing(status: Status) -> str:
+    """How a run at work stands, as far as it knows."""
+    said = [f"step {status.step:,} of {status.steps:,}"]
+    if status.loss is not None:
+        said.append(f"loss {status.loss:.3f}")
+    if status.heldout_accuracy is not None:
+        said.append(f"held out {percent(status.heldout_accuracy)}")
+    if status.views_per_second:
+        said.append(f"{status.views_per_second:,.0f} views/s")
+    return " · ".join(said)
 
 
 def summary(run: Run, status: Status) -> dict[str, Any]:

@@ -86,16 +86,19 @@ def _order(count: int, seed: int, epoch: int) -> Tensor:
 
 
 def held_out(problem: Problem, rows: Tensor, seed: int, between: Callable[[], None] = lambda: None) -> Batch:
-    """At least `HELDOUT` examples of `rows`, from a generator that training never uses: the same examples
-    however often they are made. `between` is called now and then."""
+    """At least `HELDOUT` examples of `rows`, and hardly more: plans reckon with so many. They are from a
+    generator that training never uses, the same however often they are made. `between` is called now and
+    then."""
     generator = seed_for(seed, "heldout")
     made: list[Batch] = []
     while sum(map(len, made)) < HELDOUT:
         # A few images are asked about again and again, many at a time.
         rounds = range(0, PART, len(rows))
-        order = torch.cat([torch.randperm(len(rows), generator=generator) for _ in rounds])[:HELDOUT]
+        order = torch.cat([torch.randperm(len(rows), generator=generator) for _ in rounds])
         for part in torch.split(order, PART):
             between()
             made.append(problem.make(rows[part], generator))
+            if sum(map(len, made)) >= HELDOUT:
+                break
     names = Batch.__dataclass_fields__
     return Batch(**{name: torch.cat([getattr(batch, name) for batch in made]) for name in names})

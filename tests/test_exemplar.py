@@ -13,7 +13,7 @@ from PIL import Image
 
 from sslviz import preview
 from sslviz.errors import UserError
-from sslviz.tasks import make_task
+from sslviz.tasks import make_task, sampling
 from sslviz.tasks.colour import colour_axes, scale_axes, to_hsv, to_rgb
 from sslviz.tasks.exemplar import Exemplar, ExemplarProblem
 from sslviz.tasks.seeds import choose_seeds
@@ -282,3 +282,14 @@ def test_a_page_shows_seeds_of_the_sides_that_the_whole_set_has(seeds: int) -> N
     sides = [problem.seeds.side.unique().tolist() for problem in (whole, shown.problem)]
     assert sides[0] == sides[1]
     assert {example.row for example in shown.examples(0)} == {3}
+
+
+def test_copies_are_the_same_however_many_are_sampled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = make_task("exemplar", {"seeds": 20}).bind(photos(7, 48), generator())
+    changes = problem.draw(torch.arange(20), generator())
+    views = []
+    for images in (1, 3, 20):  # the last of which is all of them
+        monkeypatch.setattr(sampling, "SAMPLED_AT_ONCE", images * 3 * 48 * 48)
+        views.append(problem.copy(torch.arange(20), changes).views)
+    assert torch.equal(views[0], views[2])
+    assert torch.equal(views[1], views[2])

@@ -18,6 +18,7 @@ from torch import Generator, Tensor
 
 from sslviz.allocating import keep_freed_memory
 from sslviz.errors import UserError
+from sslviz.features import glimpse
 from sslviz.model import Directions
 from sslviz.tasks import TASKS, Batch, Problem, Task, make_task
 from sslviz.tasks.base import Shared
@@ -636,6 +637,16 @@ def test_a_larger_batch_has_a_higher_rate(monkeypatch: pytest.MonkeyPatch) -> No
     lr = make_plan(task, images, steps=1).lr
     assert make_plan(task, images, minutes=0.1).lr == pytest.approx(2 * lr)
     assert make_plan(task, images, minutes=0.1, lr=0.5).lr == 0.5
+
+
+def test_a_look_is_reckoned_with_its_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    widths: list[int] = []
+    monkeypatch.setattr(measuring, "_search", lambda each, _: widths.extend(each) or 5.0)
+    monkeypatch.setattr(measuring, "MEASURE_SECONDS", 0.0)
+    training = Training(make_task("rotation"), pictures(10, 16), plan(steps=10**6))
+    assert 5.0 < measuring._speed(training).looking < 10.0
+    features = glimpse(training.network, training.task, training.problem.images[:2])
+    assert widths == [one.shape[1] for one in features.values()]
 
 
 def test_what_is_measured_is_plausible() -> None:

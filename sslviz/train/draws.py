@@ -94,7 +94,7 @@ def held_out(problem: Problem, rows: Tensor, seed: int, between: Callable[[], No
     while sum(map(len, made)) < HELDOUT:
         # A few images are asked about again and again, many at a time.
         rounds = range(0, PART, len(rows))
-        order = torch.cat([torch.randperm(len(rows), generator=generator) for _ in rounds])
+        order = torch.cat([torch.randperm(len(rows), generator=generator) for _ in rounds])[:HELDOUT]
         for part in torch.split(order, PART):
             between()
             made.append(problem.make(rows[part], generator))

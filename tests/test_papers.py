@@ -16,7 +16,7 @@ from sslviz import cli, imagesets, networks, papers, runs, settings
 from sslviz.classifiers import published
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet, NewImage
-from sslviz.papers import PAPERS, Data, Scale, Value, blocks, divide, records, rotnet
+from sslviz.papers import PAPERS, Data, Scale, Value, blocks, divide, labelled, records, rotnet
 from sslviz.plan import Plan
 from sslviz.train import Training
 
@@ -175,7 +175,10 @@ def test_the_command_repeats_goes_on_and_is_listed(
     words = ["rotnet-cifar10", "--images", "known", "--test", "asked", "--device", "cpu", "--json"]
     assert cli.run(["reproduce", *words]) == 0
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert [row["what"] for row in told["rows"]] == ["rotation", "conv1", "conv2", "conv3", "conv4"]
+    names = ["rotation", "conv1", "conv2", "conv3", "conv4", rotnet.ON_LABELS]
+    assert [row["what"] for row in told["rows"]] == names
+    assert (told["rows"][-1]["published"]["value"], told["rows"][-1]["chance"]) == (0.928, 0.5)
+    assert rotnet.ON_LABELS not in told["quoted"]  # it stands in its row
     assert all(row["interval"][0] - 1e-9 <= row["value"] <= row["interval"][1] + 1e-9 for row in told["rows"])
     assert told["rows"][2]["published"]["value"] == 0.8906
     assert (told["scale"], told["steps"], told["chance"], told["tested"]) == ("minutes", 2, 0.5, 6)
@@ -251,12 +254,72 @@ def test_the_smaller_network_is_judged_by_linear_probes(
     words = "reproduce rotnet-cifar10 --images known --test asked --device cpu --json"
     assert cli.run(words.split()) == 0
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert [row["what"] for row in told["rows"]] == ["rotation", *(f"block{n}" for n in range(1, 6))]
+    blocks = [f"block{n}" for n in range(1, 6)]
+    assert [row["what"] for row in told["rows"]] == ["rotation", *blocks, rotnet.ON_LABELS]
+    assert told["quoted"][rotnet.ON_LABELS]["value"] == 0.928  # of another network, so beside the rows
     assert told["measured"] == "labels told by a linear probe"
     assert told["rows"][1]["value"] == told["rows"][1]["untrained"] == 1.0  # colours anybody can see
     assert not any(row["published"] or row["rerun"] for row in told["rows"])
     assert not told["visible"]
     assert any("linear probes for classifiers of three layers" in remark for remark in told["remarks"])
+
+
+def bars(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Noise with a bright bar that lies (0) or stands (1), anywhere: what no shift and no mirror changes."""
+    draw = np.random.default_rng(seed)
+    images = draw.integers(0, 120, (count, 3, 16, 16))
+    labels = draw.integers(0, 2, count)
+    for image, label, place in zip(images, labels, draw.integers(2, 12, count), strict=True):
+        (image if label == 0 else image.transpose(0, 2, 1))[:, place : place + 2] = 250
+    return torch.from_numpy(images.astype(np.uint8)), torch.from_numpy(labels)
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "sgd"])
+def test_a_network_learns_the_labels_that_it_is_given(optimizer: str) -> None:
+    """Bars told apart on images never shown; where the labels are drawn by lot there is nothing to learn."""
+    (known, labels), (asked, answers) = bars(96, 0), bars(200, 1)
+    rate = 0.02 if optimizer == "muon" else 0.05
+    plan = labelled.plan_of(Plan(60, 32, rate, 5e-4, optimizer=optimizer, seconds=9.0, reuse=4), 96)
+    right = labelled.told("small", known, labels, asked, answers, 2, plan, padding=1)
+    assert right.shape == (200,)
+    assert right.mean() > 0.9
+    lots = torch.from_numpy(np.random.default_rng(2).integers(0, 2, 96))
+    by_lot = labelled.told("small", known, lots, asked, answers, 2, plan, padding=1).mean()
+    assert abs(by_lot - 0.5) < 0.25
+
+
+def test_labels_follow_their_images_through_shifts_and_mirrors() -> None:
+    images, labels = bars(12, 3)
+    problem = labelled.Labels(labels, 2, padding=2).bind(images, torch.Generator())
+    index = torch.tensor([5, 0, 5, 11])
+    batch = problem.make(index, torch.Generator().manual_seed(1))
+    assert batch.answer.tolist() == labels[index].tolist()
+    assert batch.views.shape == (4, 1, 3, 16, 16)
+    for view, row in zip(batch.views[:, 0], index, strict=True):
+        framed = torch.nn.functional.pad(images[row], (2,) * 4)
+        moved = [framed[:, y : y + 16, x : x + 16] for y in range(5) for x in range(5)]
+        assert any(torch.equal(view, one) or torch.equal(view, one.flip(-1)) for one in moved)
+
+
+def test_the_network_on_labels_takes_the_runs_steps_and_the_classifiers_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, asked = labelled.told, {}
+
+    def spied(model: str, known: torch.Tensor, labels: torch.Tensor, *rest: Any, **named: Any) -> Any:
+        asked.update(model=model, known=len(known), labels=labels.tolist(), plan=rest[3])
+        return real(model, known, labels, *rest, **named)
+
+    monkeypatch.setattr(labelled, "told", spied)
+    coloured("known", 24, 0)
+    coloured("asked", 8, 1)
+    words = ["reproduce", "rotnet-cifar10", "--images", "known", "--test", "asked", "--device", "cpu"]
+    assert cli.run(words) == 0
+    run = runs.open_run(settings.workspace(), "latest")
+    plan: Plan = asked["plan"]
+    assert (asked["model"], asked["known"], sorted(set(asked["labels"]))) == ("nin", 20, [0, 1])
+    assert (plan.steps, plan.batch, plan.held_out_from) == (run.status().step, 6, 20)
+    assert (plan.lr, plan.milestones) == ((run.spec.plan or {})["lr"], rotnet.FALLS)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from sslviz.files import write_json
 from sslviz.imagesets import ImageSet, NewImage
 from sslviz.papers import PAPERS, Figure, Finding, Findings, Row, records, repeating
 from sslviz.runs import Spec
+from sslviz.ui import papers_figures
 from sslviz.ui.papers_view import NAMES, next_seed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -113,6 +114,28 @@ def test_what_was_found_is_beside_it(name: str) -> None:
     assert any(one.label.startswith("Repeat it with seed 1") for one in app.button)
     links = json.dumps([str(one.proto) for one in app.get("page_link")])
     assert all(one["run"] in links for one in record["runs"])
+
+
+def test_what_labels_give_is_a_line_across_both_charts() -> None:
+    paper, beside = PAPERS["rotnet-cifar10"], Figure(0.93, "notes", "second-hand")
+    rows = [Row(f"conv{at}", 0.2 * at, 400, at, 0.1, 0.1) for at in (1, 2, 3)]
+    others = [
+        Row("rotation", 0.99, 400),
+        Row("the network on labels", 0.8, 400, published=beside, line="from labels"),
+    ]
+    plain = [row.plain() for row in (*rows, *others)]
+    for chart, height in (
+        (papers_figures.measured(paper, plain), 0.8),
+        (papers_figures.published(paper, plain), 0.93),
+    ):
+        assert chart is not None
+        (line,) = [trace for trace in chart.data if trace.name == "from labels"]
+        assert set(line.y) == {height}
+        assert chart.layout.yaxis.range[1] > height
+        assert not [trace for trace in chart.data if trace.name == "rotation"]
+    for row in plain:
+        del row["line"]  # as repetitions of before were written
+    assert "from labels" not in [trace.name for trace in papers_figures.measured(paper, plain).data]
 
 
 def test_what_does_not_show_is_said_with_the_reason() -> None:

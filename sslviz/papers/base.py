@@ -98,6 +98,8 @@ class Row:
     pixels: float | None = None
     published: Figure | None = None
     rerun: Figure | None = None
+    line: str = ""
+    """Its name as a line across the chart, where it has no place on the axis and is a share of the same."""
     right: NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
     """bool (`asked`,): which of the images, where they are the same for other rows; not written down."""
     shares: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)

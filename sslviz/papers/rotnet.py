@@ -61,8 +61,9 @@ def _by_block(source: str, certainty: str, *values: float) -> dict[str, Figure]:
 
 RERUNS = _by_block(RERUN, READ, 0.8465, 0.8889, 0.8588, 0.5404)
 PRETEXT = Figure(0.9365, RERUN, READ)
+ON_LABELS = "the same network trained on the labels"
 QUOTED = {
-    "the same network trained on the labels": Figure(0.9280, NOTES, SECOND_HAND),
+    ON_LABELS: Figure(0.9280, NOTES, SECOND_HAND),
     "a convolutional block on conv2, another probe": Figure(0.9116, NOTES, SECOND_HAND),
 }
 
@@ -171,7 +172,14 @@ class RotNet(Paper):
                     rerun=reruns.get(block), right=right,
                 )
             )  # fmt: skip
-        return Findings(rows, conclude(rows), measured, tested, QUOTED, remarks(run, data, scale))
+        right = blocks.told_by_labels(run, data, scale, device, report)
+        quoted = dict(QUOTED)
+        beside = quoted.pop(ON_LABELS) if published else None
+        share, chance = float(right.mean()), 1 / len(data.names)
+        rows.append(
+            Row(ON_LABELS, share, tested, chance=chance, published=beside, line="from labels", right=right)
+        )
+        return Findings(rows, conclude(rows), measured, tested, quoted, remarks(run, data, scale))
 
 
 def _plan(task: Task, squares: Any, data: Data, scale: Scale, device: str, seconds: float | None) -> Plan:

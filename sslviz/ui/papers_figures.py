@@ -16,6 +16,7 @@ HEIGHT = 300
 PUBLISHED = figures.PALETTE[6]
 """Grey: what is not ours."""
 UNTRAINED = figures.PALETTE[9]
+LABELS = figures.PALETTE[2]
 CHANCE = "rgba(128,128,128,0.9)"
 FIRST_OF_MANY = 3
 """Fewer values than this are bars, more are a curve."""
@@ -45,6 +46,9 @@ def published(paper: Paper, rows: Rows) -> go.Figure | None:
                 hovertemplate="%{x}: %{y:.1%}<extra></extra>",
             )
         )
+    for row in _across(rows):
+        if row["published"]:
+            _level(chart, names, row["published"]["value"], row["line"], {"color": PUBLISHED, "dash": "dash"})
     return chart
 
 
@@ -62,9 +66,9 @@ def sources(paper: Paper) -> str:
 
 
 def measured(paper: Paper, rows: Rows) -> go.Figure:
-    """What was measured, with its intervals, beside chance and what costs no training."""
-    rows = [row for row in rows if row["at"] is not None and row["value"] is not None]
-    chart = _chart(paper, [row["at"] for row in rows], rows)
+    """What was measured, with its intervals, beside chance and what it is held against."""
+    across, rows = _across(rows), [row for row in rows if row["at"] is not None and row["value"] is not None]
+    chart = _chart(paper, [row["at"] for row in rows], [*rows, *across])
     names = [_name(paper, row["what"], row["at"]) for row in rows]
     color = looks.TASKS[paper.task].color
     ends = {
@@ -100,17 +104,24 @@ def measured(paper: Paper, rows: Rows) -> go.Figure:
                 values[0], line={**line, "width": 1.5}, annotation={"text": name, "showarrow": False}
             )
         elif any(value is not None for value in values):
-            chart.add_trace(
-                go.Scatter(
-                    x=names,
-                    y=values,
-                    name=name,
-                    mode="lines",
-                    line=line,
-                    hovertemplate=f"{name}: %{{y:.1%}}<extra></extra>",
-                )
-            )
+            _level(chart, names, values, name, line)
+    for row in across:
+        _level(chart, names, row["value"], row["line"], {"color": LABELS, "dash": "longdash"})
     return chart
+
+
+def _across(rows: Rows) -> Rows:
+    """Those that are lines across the chart; repetitions of before had none."""
+    return [row for row in rows if row.get("line")]
+
+
+def _level(
+    chart: go.Figure, names: Sequence[Any], values: float | Sequence[float], name: str, line: dict[str, Any]
+) -> None:
+    """A line from mark to mark, at one height or at the `values` of the marks."""
+    heights = [values] * len(names) if isinstance(values, float | int) else values
+    hover = f"{name}: %{{y:.1%}}<extra></extra>"
+    chart.add_trace(go.Scatter(x=names, y=heights, name=name, mode="lines", line=line, hovertemplate=hover))
 
 
 def _chart(paper: Paper, at: Sequence[float | None], rows: Rows) -> go.Figure:
@@ -125,7 +136,9 @@ def _chart(paper: Paper, at: Sequence[float | None], rows: Rows) -> go.Figure:
     else:
         across["type"] = "category"
     levels = [figure.value for figure in paper.published.values()]
-    levels += [row["interval"][1] for row in rows if row["at"] is not None and row["interval"]]
+    shown = [row for row in rows if row["at"] is not None or row.get("line")]
+    levels += [row["interval"][1] for row in shown if row["interval"]]
+    levels += [row["published"]["value"] for row in shown if row["published"]]
     top = min(1.0, 1.1 * max(levels, default=1.0))
     return go.Figure(
         layout={

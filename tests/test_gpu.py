@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sslviz.papers import labelled
 from sslviz.plan import Plan
 from sslviz.tasks import TASKS, make_task
 from sslviz.train import Training, draws
@@ -86,3 +87,15 @@ def test_a_run_resumes_on_a_gpu(precision: str) -> None:
     assert last.step == 12
     moved = (weights(whole) - weights(training("rotation", plan))).norm()
     assert (weights(whole) - weights(second)).norm() < 0.2 * moved
+
+
+def test_labels_are_learned_on_a_gpu() -> None:
+    """Bright images and dark ones, told apart by the same steps as turns are."""
+    labels = torch.arange(48) % 2
+    noise = torch.randint(0, 60, (48, 3, 16, 16), generator=torch.Generator().manual_seed(0))
+    images = (noise + 150 * labels[:, None, None, None]).byte()
+    plan = labelled.plan_of(replace(PLAN, steps=30), 32)
+    right = labelled.told(
+        "small", images[:32], labels[:32], images[32:], labels[32:], 2, plan, padding=2, device="cuda"
+    )
+    assert right.tolist() == [True] * 16

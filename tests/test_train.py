@@ -323,11 +323,22 @@ def test_held_out_examples_are_many_and_never_seen(
     assert torch.equal(other.views, heldout.views)
 
 
-def test_held_out_examples_are_no_more_than_a_plan_reckons_with(all_held_out: int) -> None:
-    """Of many images, each of which makes four examples of rotation."""
-    heldout = Training(make_task("rotation"), pictures(4000, 16), plan()).heldout
-    assert len(heldout) == all_held_out
-    assert len(heldout.source.unique()) == all_held_out / 4
+@pytest.mark.parametrize(
+    ("images", "held", "of_each"), [(10_000, 2_000, 1), (5_000, 1_000, 2), (1_250, 250, 8)]
+)
+def test_held_out_examples_are_as_many_as_plans_reckon_with_of_as_many_images_as_can_be(
+    images: int, held: int, of_each: int, all_held_out: int
+) -> None:
+    """Though each image makes four examples of rotation; and what is kept is what was asked."""
+    pixels = pictures(images, 16)
+    task = make_task("rotation", {"smallest_crop": 1.0, "mirror": False})
+    heldout = Training(task, pixels, plan()).heldout
+    rows, counts = heldout.source.unique(return_counts=True)
+    assert (len(heldout), len(rows), set(counts.tolist())) == (all_held_out, held, {of_each})
+    for view, row, turns in zip(heldout.views[:, 0], heldout.source, heldout.answer, strict=True):
+        assert torch.equal(view, pixels[row].rot90(int(turns), (-2, -1)))
+    shares = heldout.answer.bincount(minlength=4) / len(heldout)
+    assert shares.min() > 0.2  # each turn about as often
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -70,7 +70,8 @@ class Problem(ABC):
 
     @abstractmethod
     def make(self, index: Tensor, generator: Generator) -> Batch:
-        """Examples of the rows `index`, int64 (B,). The same generator state gives the same batch.
+        """Examples of the rows `index`, int64 (B,), as many of each, side by side. The same generator state
+        gives the same batch.
 
         `generator` lives on the CPU: geometry and answers are drawn there, so that every device makes the
         same examples.

@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 
 from sslviz.errors import UserError
 from sslviz.tasks.base import Batch, Problem, Task
+from sslviz.tasks.sampling import send
 
 HELDOUT = 2000
 """Examples that held-out accuracy is measured on, at least."""
@@ -86,10 +87,11 @@ def _order(count: int, seed: int, epoch: int) -> Tensor:
 
 
 def held_out(problem: Problem, rows: Tensor, seed: int, between: Callable[[], None] = lambda: None) -> Batch:
-    """At least `HELDOUT` examples of `rows`, and hardly more: plans reckon with so many. They are from a
-    generator that training never uses, the same however often they are made. `between` is called now and
-    then."""
+    """At least `HELDOUT` examples of `rows`, and hardly more: plans reckon with so many. They are of as many
+    images as can be, and from a generator that training never uses, the same however often they are made.
+    `between` is called now and then."""
     generator = seed_for(seed, "heldout")
+    most = asked_of_each(len(rows))
     made: list[Batch] = []
     while sum(map(len, made)) < HELDOUT:
         # A few images are asked about again and again, many at a time.
@@ -97,8 +99,25 @@ def held_out(problem: Problem, rows: Tensor, seed: int, between: Callable[[], No
         order = torch.cat([torch.randperm(len(rows), generator=generator) for _ in rounds])[:HELDOUT]
         for part in torch.split(order, PART):
             between()
-            made.append(problem.make(rows[part], generator))
+            made.append(_at_most(most, problem.make(rows[part], generator), len(part), generator))
             if sum(map(len, made)) >= HELDOUT:
                 break
     names = Batch.__dataclass_fields__
     return Batch(**{name: torch.cat([getattr(batch, name) for batch in made]) for name in names})
+
+
+def asked_of_each(rows: int) -> int:
+    """Held-out examples that are kept of a row each time it is asked about, at most: four turns of one image
+    tell less than one turn of four."""
+    return max(1, -(-HELDOUT // rows))
+
+
+def _at_most(most: int, batch: Batch, rows: int, generator: Generator) -> Batch:
+    """A batch of so many `rows` without what is more than `most` of each, by lot."""
+    each = len(batch) // rows
+    if each <= most:
+        return batch
+    lots = torch.rand(rows, each, generator=generator).argsort(1)[:, :most].sort(1).values
+    kept = (lots + each * torch.arange(rows)[:, None]).flatten()
+    parts = {name: getattr(batch, name) for name in Batch.__dataclass_fields__}
+    return Batch(**{name: part[send(kept, part.device)] for name, part in parts.items()})

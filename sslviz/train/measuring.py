@@ -17,7 +17,7 @@ from sslviz import neighbors
 from sslviz.features import glimpse
 from sslviz.plan import Plan
 from sslviz.tasks.base import Task
-from sslviz.train.draws import HELDOUT, Images, seed_for
+from sslviz.train.draws import HELDOUT, Images, asked_of_each, seed_for
 from sslviz.train.loop import AHEAD, DRAWN, Training
 from sslviz.train.replaying import BEFORE_CAPTURE
 
@@ -161,7 +161,8 @@ def _speed(training: Training) -> Speed:
     rows = training.heldout_rows.repeat(-(-EXAMPLES // len(training.heldout_rows)))[:EXAMPLES]
     batch = training.problem.make(rows, seed_for(0, "time"))
     made = len(batch)
-    prepare = _least(lambda: training.problem.make(rows, seed_for(0, "time")), device) * HELDOUT / made
+    kept = min(made, len(rows) * asked_of_each(len(training.heldout_rows)))
+    prepare = _least(lambda: training.problem.make(rows, seed_for(0, "time")), device) * HELDOUT / kept
     evaluate = _least(lambda: training.ask(batch, made), device) / made
     network, some, where = training.network, training.problem.images[:EXAMPLES], str(device)
     seen = glimpse(network, task, some, device=where)

@@ -144,13 +144,15 @@ def _features(spec: Spec, status: Status, heldout: float, chance: float, count: 
 def _get_going(spec: Spec, plan: Mapping[str, Any]) -> str:
     """What to try where nothing has been learned yet."""
     recipe = RECIPES.get(spec.task, DEFAULT)
-    rate, usual = plan.get("lr", spec.lr), recipe.lr
+    # Plans give a larger batch a higher rate, see `sslviz.train.planning`.
+    batch = plan.get("batch") or recipe.batch
+    rate, usual = plan.get("lr", spec.lr), recipe.lr * math.sqrt(max(1.0, batch / recipe.batch))
     # The rates of another optimiser, which was the recipe's once, are other numbers.
     alike = plan.get("optimizer", recipe.optimizer) == recipe.optimizer
     if alike and isinstance(rate, int | float) and rate > 2.0 * usual:
-        return f"Lower the learning rate, {rate:g}, towards the usual {usual:g}"
+        return f"Lower the learning rate, {rate:g}, towards the usual {usual:.3g}"
     if alike and isinstance(rate, int | float) and rate < usual / 20.0:
-        return f"Raise the learning rate, {rate:g}, towards the usual {usual:g}"
+        return f"Raise the learning rate, {rate:g}, towards the usual {usual:.3g}"
     return LONGER.get(spec.task, "Train for longer, or on more images")
 
 

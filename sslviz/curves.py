@@ -35,6 +35,8 @@ class _Tail:
     path: Path
     inode: int = -1
     offset: int = 0
+    last: bytes = b""
+    """The line before `offset`."""
     points: list[Point] = field(default_factory=list)
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Every browser tab has a thread of its own."""
@@ -47,15 +49,20 @@ class _Tail:
         try:
             with self.path.open("rb") as file:
                 stat = os.fstat(file.fileno())
-                # Another file under the name, or a shorter one: a resumed run has written its points anew.
-                if stat.st_ino != self.inode or stat.st_size < self.offset:
-                    self.inode, self.offset, self.points = stat.st_ino, 0, []
+                # Another file under the name: a resumed run has written its points anew. A name given anew
+                # often has the number that the file before the last had.
+                file.seek(max(0, self.offset - len(self.last)))
+                same = stat.st_ino == self.inode and file.read(len(self.last)) == self.last
+                if not same or stat.st_size < self.offset:
+                    self.inode, self.offset, self.last, self.points = stat.st_ino, 0, b"", []
                 file.seek(self.offset)
                 text = file.read()
         except OSError:
             return []
         whole = text[: text.rfind(b"\n") + 1]
         fresh = [point for line in whole.split(b"\n") if (point := _point(line)) is not None]
+        if whole:
+            self.last = whole[whole.rfind(b"\n", 0, -1) + 1 :]
         # A new list, for somebody may be going through the old one.
         self.points, self.offset = self.points + fresh, self.offset + len(whole)
         return self.points
@@ -145,17 +152,15 @@ def joined(run: Run, before: Sequence[Run] = ()) -> tuple[list[Point], list[Poin
         return read(run), []
     points: list[Point] = []
     begins: list[Point] = []
-    seconds = 0.0
     for part in (*before, run):
-        offset, began = part.spec.since, seconds
+        offset = part.spec.since
         # What a run did after the step that the next one started from is no part of this story.
         points = [point for point in points if point["step"] <= offset]
+        began = next((s for point in reversed(points) if (s := point["seconds"]) is not None), 0.0)
         if points:
             begins.append({"step": offset, "seconds": began})
         for point in read(part):
             at = number(point.get("seconds"))
-            seconds = began + (at or 0.0)
-            points.append(
-                {**point, "step": point["step"] + offset, "seconds": None if at is None else seconds}
-            )
+            seconds = None if at is None else began + at
+            points.append({**point, "step": point["step"] + offset, "seconds": seconds})
     return points, begins

@@ -113,6 +113,10 @@ class Plan:
         first = self.replans or ((0, self.steps),)
         return replace(self, steps=steps, replans=(*first, (step, steps)))
 
+    def replans_as_of(self, replans: Sequence[tuple[int, int]]) -> Plan:
+        """The plan as it was when `replans` were all there had been; none, as it was at first."""
+        return replace(self, steps=replans[-1][1] if replans else self._first_steps(), replans=replans)
+
     def _first_steps(self) -> int:
         return self.replans[0][1] if self.replans else self.steps
 

@@ -13,11 +13,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
 import secrets
 import shutil
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -179,21 +177,10 @@ def stop(workspace: Path, seconds: float = STOP_SECONDS) -> None:
     while _at_work(workspace, own):
         if time.monotonic() > until - seconds / 2:
             for job in own:
-                _end(job)
+                job.end()
         if time.monotonic() > until:
             raise UserError("Something of yours is still stopping.", "Try again in a few seconds.")
         time.sleep(0.1)
-
-
-def _end(job: Job) -> None:
-    """Kill the process of a job, which has a group of its own, with the processes that decode for it."""
-    pid = job.read_status().pid
-    if pid is not None and is_held(job.lock):
-        with contextlib.suppress(OSError):
-            if hasattr(os, "killpg"):
-                os.killpg(pid, signal.SIGKILL)
-            else:
-                os.kill(pid, signal.SIGTERM)
 
 
 def _at_work(workspace: Path, own: list[Job] | None = None) -> bool:

@@ -88,6 +88,15 @@ def test_a_strange_learning_rate_is_the_first_suspect() -> None:
     assert "learning rate" not in told(heldout_accuracy=0.25, plan=low | {"optimizer": "sgd"}).text
 
 
+@pytest.mark.parametrize("larger", [1, 4, 16])
+def test_the_rate_that_a_plan_gives_a_larger_batch_is_not_strange(larger: int) -> None:
+    recipe = RECIPES["rotation"]
+    batch = {"batch": larger * recipe.batch}
+    planned = recipe.lr * larger**0.5
+    assert "learning rate" not in told(heldout_accuracy=0.25, plan=batch | {"lr": planned}).text
+    assert "Lower the learning rate" in told(heldout_accuracy=0.25, plan=batch | {"lr": 2.1 * planned}).text
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_features_no_better_than_before_are_told_where_the_task_goes_well(task: str) -> None:
     figures = {"heldout_accuracy": 0.9, "knn_untrained": 0.3}

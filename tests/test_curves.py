@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,28 @@ def test_only_what_is_new_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert curves.read(made()) == []
 
 
+def test_points_of_two_histories_are_never_mixed() -> None:
+    """A file that was written anew, twice, may have the number on the disk that the first had."""
+    run = made(10)
+    path = run.folder / "metrics.jsonl"
+    assert len(curves.read(run)) == 10
+    lines = [json.dumps(point(step, loss=7.0)) + "\n" for step in range(1, 14)]
+    inode = path.stat().st_ino
+    with path.open("r+b") as file:
+        file.write("".join(lines).encode())
+    assert path.stat().st_ino == inode
+    assert [p["loss"] for p in curves.read(run)] == [7.0] * 13
+
+
+def test_what_a_parent_did_later_takes_no_time_from_its_child() -> None:
+    parent = made(90)
+    child = made(4, start=parent.id, since=50)
+    points, begins = curves.joined(child, [parent])
+    assert [p["step"] for p in points] == [*range(1, 55)]
+    assert [p["seconds"] for p in points[-5:]] == [25.0, 25.5, 26.0, 26.5, 27.0]
+    assert begins == [{"step": 50, "seconds": 25.0}]
+
+
 def test_a_run_comes_after_those_whose_weights_it_started_from() -> None:
     first = made(10)
     second = made(4, start=first.id, since=10)
@@ -89,7 +112,7 @@ def test_a_run_comes_after_those_whose_weights_it_started_from() -> None:
     assert [at["step"] for at in begins] == [10, 13]
     seconds = [p["seconds"] for p in points]
     assert seconds == sorted(seconds)
-    assert seconds[-1] == 10 / 2 + 4 / 2 + 2 / 2
+    assert seconds[-1] == 10 / 2 + 3 / 2 + 2 / 2  # of the second's four steps the third knows three
     assert curves.joined(third) == (curves.read(third), [])
     first.delete()
     assert [run.id for run in curves.lineage(third)] == [second.id]

@@ -381,6 +381,29 @@ def test_an_upload_goes_with_a_job_that_was_cancelled_before_it_read() -> None:
     assert other.exists()  # a folder of somebody's own is nothing that was uploaded
 
 
+def test_a_job_that_does_not_heed_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process was stopped, say, and will never look whether somebody wants it to end."""
+    monkeypatch.setenv("SSLVIZ_CANCEL_SECONDS", "0.2")
+    job = jobs.Job(settings.load().home / "jobs" / ("5" * 12))
+    job.folder.mkdir(parents=True)
+    hold = f"import filelock; lock = filelock.FileLock({str(job.lock)!r})"
+    hold += "; lock.acquire(); print(1, flush=True); input()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    process.stdout.readline()
+    os.kill(process.pid, signal.SIGSTOP)
+    job.set_status(state="running", pid=process.pid)
+    job.cancel()
+    assert job.status().state == "running"
+    assert process.wait(20) == -signal.SIGKILL
+    wait_for(lambda: job.status().state == "cancelled")
+    process.stdout.close()
+    process.stdin.close()
+
+
 def test_a_job_whose_process_is_gone_has_failed() -> None:
     folder = settings.load().home / "jobs" / ("0" * 12)
     folder.mkdir(parents=True)
@@ -395,6 +418,8 @@ def test_a_job_whose_process_is_gone_has_failed() -> None:
     job.set_status(state="queued")
     assert job.status().state == "queued"
     job.set_status(state="queued", updated=time.time() - 3600)
+    assert job.status().state == "failed"
+    (folder / "status.json").write_text('{"state": "queued", "updated": "x"}')
     assert job.status().state == "failed"
     for text in ("../x", "0" * 12, "", "f" * 12):
         with pytest.raises(UserError, match="no job"):

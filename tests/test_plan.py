@@ -60,6 +60,19 @@ def test_replans_add_up() -> None:
     assert twice.progress(80) == pytest.approx(1.0)
 
 
+def test_a_plan_is_what_it_was_before_its_later_replans() -> None:
+    """As a checkpoint has it that is older than what was written down since; so the rate never goes back."""
+    first = plan(1000)
+    once = first.replanned(300, 800)
+    twice = once.replanned(500, 600)
+    assert twice.replans_as_of(once.replans) == once
+    assert twice.replans_as_of(()) == once.replans_as_of(()) == first.replans_as_of(()) == first
+    again = twice.replans_as_of(once.replans).replanned(350, 900)
+    progress = [again.progress(step) for step in range(901)]
+    assert progress == sorted(progress)
+    assert (progress[0], progress[-1]) == (0.0, 1.0)
+
+
 def test_a_plan_survives_json() -> None:
     made = plan().replanned(20, 100)
     assert Plan(**json.loads(json.dumps(asdict(made)))) == made

@@ -195,6 +195,17 @@ def test_a_checkpoint_that_was_never_written_to_its_end_is_no_damage(run: Run) -
         run.weights()
 
 
+def test_what_was_never_finished_takes_no_place_of_what_was(run: Run) -> None:
+    files = {"model.safetensors": b"w", "resume.safetensors": b"r"}
+    run.save_checkpoint(100, files)
+    (run.folder / "checkpoints" / "200").mkdir()  # the disk was full; then it went on from 100
+    run.save_checkpoint(250, files)
+    assert [step for step, _ in run.checkpoints()] == [250, 100]
+    assert sorted(path.name for path in (run.folder / "checkpoints").iterdir()) == ["100", "250"]
+    run.save_checkpoint(300, files)
+    assert [step for step, _ in run.checkpoints()] == [300, 250]
+
+
 LATER = b'{"schema": 99, "task": "rotation", "images": "x"}'
 NONSENSE = [b"", b"{", b"null", b"[]", b'{"task": NaN}', b"\xff\xfe\x00", b'{"task": 3, "images": {}}']
 DAMAGE = [*NONSENSE, b"\xef\xbb\xbf{}", LATER, "directory", "missing"]

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from sslviz.allocating import keep_freed_memory
 from sslviz.errors import UserError
 from sslviz.features import glimpse
 from sslviz.model import Directions
+from sslviz.recipes import RECIPES
 from sslviz.tasks import TASKS, Batch, Problem, Task, make_task
 from sslviz.tasks.base import Shared
 from sslviz.train import Metrics, Plan, Training, clock, draws, loop, make_plan, measuring, planning, seed_for
@@ -640,6 +642,60 @@ def test_a_batch_grows_until_the_device_is_full(monkeypatch: pytest.MonkeyPatch)
     assert measuring._fastest(training, ()).batch == 16
     training.adopt(plan(batch=2))
     assert measuring._fastest(training, ("batch",)).batch == 2
+
+
+def test_a_batch_that_does_not_fit_leaves_the_one_that_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no reason to take a smaller one than what was going to be used."""
+
+    def seconds(_: Training, plan: Plan) -> float:
+        if plan.batch > 8:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return 1.0
+
+    monkeypatch.setattr(measuring, "_trial", seconds)
+    monkeypatch.setattr(
+        measuring, "_choices", lambda _: iter([("batch", lambda best: [2 * best.batch, 4 * best.batch, 64])])
+    )
+    training = Training(make_task("rotation"), pictures(40, 16), plan(batch=4))
+    assert measuring._fastest(training, ()).batch == training.plan.batch == 8
+    assert training.plan.batch == 8
+
+
+def test_what_a_gpu_does_with_many_images_is_not_taken_for_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There a batch may be so much larger."""
+    monkeypatch.setattr(measuring, "Training", lambda *_, **__: SimpleNamespace(plan=None))
+    monkeypatch.setattr(measuring, "_fastest", lambda *_: None)
+    monkeypatch.setattr(measuring, "_speed", lambda _: SPEED)
+    task = make_task("rotation")
+    for device, keys in (("cuda", 2), ("cpu", 1)):
+        known: dict[str, Any] = {}
+        for count in (6000, 5000, 60):
+            measuring.measured(task, pictures(count, 8), plan(), (), "small", device, known)
+        assert len(known) == keys
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_what_is_drawn_at_once_is_no_more_than_was_meant(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(loop.DRAWN, "cpu", 10**6)
+    monkeypatch.setitem(loop.AHEAD, "cpu", 10**3)
+    reuse = RECIPES[name].reuse
+    training = Training(make_task(name), pictures(40, 96), plan(batch=2, reuse=reuse))
+    training.train_step()
+    drawn = sum(batch.numel() for batch in training._batches_drawn[0] if batch is not None)
+    assert 1 < training.ahead < 10**3
+    assert 5 * 10**5 < drawn <= 10**6
+
+
+def test_making_held_out_examples_is_part_of_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly(*given: Any) -> Batch:
+        time.sleep(0.5)
+        return draws.held_out(*given)
+
+    monkeypatch.setattr(loop, "held_out", slowly)
+    *_, last = Training(
+        make_task("rotation"), pictures(20, 16), plan(steps=4, batch=4, evaluate_every=2)
+    ).run()
+    assert 0.5 < last.evaluation_seconds < last.seconds
 
 
 def test_a_larger_batch_has_a_higher_rate(monkeypatch: pytest.MonkeyPatch) -> None:

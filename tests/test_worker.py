@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO, TextIOWrapper
@@ -303,23 +304,66 @@ def test_out_of_memory_is_tried_once_more_with_half_the_batch(
     assert "even with half" in status.message
 
 
-def test_half_a_batch_begins_anew(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the whole batch had reached when memory ran out is no later state of this."""
+def test_half_a_batch_goes_on_where_the_whole_one_was(
+    images: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And by then the whole one's network is gone, with all that it held."""
     monkeypatch.setattr(glue, "CHECKPOINT_SECONDS", 0.0)
     whole = Training.train_step
+    networks_: list[weakref.ref[Any]] = []
+    reached: list[tuple[int, int]] = []
 
     def hungry(self: Training) -> None:
         if self.plan.batch > 2 and self.step == 4:
+            networks_.append(weakref.ref(self.network))
             raise MemoryError
-        if self.plan.batch == 2 and self.step == 2:
+        reached.append((self.plan.batch, self.step))
+        if self.plan.batch == 2:
+            assert networks_[0]() is None
+        whole(self)
+
+    plain = make_run(images)
+    work_run(plain)
+    monkeypatch.setattr(Training, "train_step", hungry)
+    run = make_run(images)
+    status = work_run(run)
+    assert (status.state, status.step) == ("done", 6)
+    half = "It trained with half the batch, 2, from step 4 on: memory did not suffice for more."
+    assert status.remark == half
+    assert reached == [(4, 0), (4, 1), (4, 2), (4, 3), (2, 4), (2, 5)]
+    assert curve(run)[:4] == curve(plain)[:4]
+    assert [point["step"] for point in run.metrics()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_resume_without_memory_loses_nothing(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(glue, "CHECKPOINT_SECONDS", 0.0)
+    whole = Training.train_step
+
+    def stopped(self: Training) -> None:
+        if self.step == 4:
             raise Killed
         whole(self)
 
-    monkeypatch.setattr(Training, "train_step", hungry)
-    run = make_run(images)
+    def hungry(self: Training) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    plain, run = make_run(images), make_run(images)
+    work_run(plain)
+    monkeypatch.setattr(Training, "train_step", stopped)
     with pytest.raises(Killed):
         work_run(run)
-    assert [step for step, _ in run.checkpoints()] == [2, 1]
+    before = [step for step, _ in run.checkpoints()]
+    monkeypatch.setattr(Training, "train_step", hungry)
+    status = work_run(run)
+    assert status.state == "failed"
+    assert status.hint == "What it learned in 4 steps is kept: resume it when other programs leave more."
+    run = runs.open_run(run.workspace, run.id)
+    assert [step for step, _ in run.checkpoints()] == before == [4, 3]
+    assert run.spec.plan is not None
+    assert run.spec.plan["batch"] == 4
+    monkeypatch.setattr(Training, "train_step", whole)
+    assert work_run(run).state == "done"
+    assert curve(run) == curve(plain)
 
 
 def test_a_failure_is_a_sentence_with_the_traceback_in_the_log(

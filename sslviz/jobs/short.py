@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Mapping
@@ -32,6 +34,8 @@ START_SECONDS = 60.0
 """A job that has not begun after this long, on however busy a machine, never will."""
 HAND_SECONDS = 1.0
 """A job waits this long for the process that is ready."""
+LOOK_SECONDS = 0.5
+"""Between two looks at whether a cancelled job has ended."""
 WARM = ("embed", "film")
 """Kinds that such a process takes."""
 
@@ -96,8 +100,8 @@ class Job:
 
     def read_status(self) -> JobStatus:
         try:
-            value = read_json(self.folder / "status.json")
-            return JobStatus(**value)
+            status = JobStatus(**read_json(self.folder / "status.json"))
+            return replace(status, updated=float(status.updated))
         except (OSError, ValueError, TypeError):
             return JobStatus(
                 state="failed", error="The state of this work cannot be read.", hint="Start it again."
@@ -110,9 +114,36 @@ class Job:
         return status
 
     def cancel(self) -> None:
-        """Ask it to stop at its next report."""
+        """Ask it to stop at its next report; a process that hangs, or was stopped, is ended a while later."""
         if self.status().state in ("queued", "running"):
             self.cancel_flag.touch()
+            threading.Thread(target=self._press, name=f"cancel {self.id}", daemon=True).start()
+
+    def _press(self) -> None:
+        # A run that it follows has half of this to heed.
+        until = time.monotonic() + 2 * settings.load().cancel_seconds
+        while time.monotonic() < until:
+            if self.status().state not in ("queued", "running"):
+                return
+            time.sleep(LOOK_SECONDS)
+        self.end()
+        for _ in range(20):
+            if not is_held(self.lock):
+                break
+            time.sleep(LOOK_SECONDS)
+        with contextlib.suppress(OSError, UserError):
+            if self.read_status().state in ("queued", "running") and not is_held(self.lock):
+                self.set_status(state="cancelled", error="Cancelled.")
+
+    def end(self) -> None:
+        """Kill its process, which has a group of its own, with the processes that decode for it."""
+        pid = self.read_status().pid
+        if pid is not None and is_held(self.lock):
+            with contextlib.suppress(OSError):
+                if hasattr(os, "killpg"):
+                    os.killpg(pid, signal.SIGKILL)
+                else:
+                    os.kill(pid, signal.SIGTERM)
 
 
 def start(kind: str, arguments: Mapping[str, Any], *, again: bool = False) -> Job:

@@ -42,8 +42,10 @@ def save(parent: Path, step: int, files: Mapping[str, bytes], kept: int | None =
         flush_folder(parent.parent)
     if kept is not None:
         older = [path for other, path in _steps(parent) if other <= step]
-        for path in older[:-kept]:
-            _remove(path)
+        whole = [path for path in older if (path / "manifest.json").exists()]
+        for path in older:
+            if path not in whole[-kept:]:  # what was never finished is none of those that are kept
+                _remove(path)
     return folder
 
 

@@ -91,7 +91,7 @@ class Training:
         self.model = model
         first = self.problem.make(self.train_rows[:1], seed_for(seed, "shape"))
         self.view = first.views.shape[-1]
-        self._pixels_a_row = first.views.numel()
+        self._numbers_a_row = first.views.numel()
         self._drawn = (-1, 0, 0)
         self._batches_drawn: list[Sequence[Tensor | None]] = []
         self.network = self.fresh_network()
@@ -104,6 +104,9 @@ class Training:
             self.network.load_state_dict(own | fitting)
         if isinstance(self.network.head, AssemblyHead):
             self.network.head.arrangements.copy_(self.problem.arrangements)
+        if plan.reuse > 1:
+            shared = self.problem.make_shared(self.train_rows[:1], plan.reuse, seed_for(seed, "shape"))
+            self._numbers_a_row = self._numbers_a_row if shared is None else shared.views.numel()
         self.adopt(plan)
         self.step = 0
         self.views_seen = 0
@@ -195,13 +198,13 @@ class Training:
         """`metrics` with the held-out figures, and what `look` finds."""
         last = self.step == self.plan.steps
         began = time.perf_counter()
-        assert len(self.heldout)  # made on first use, which is no part of what evaluating costs
-        clock.pause(time.perf_counter() - began)
-        began = time.perf_counter()
+        assert len(self.heldout)  # made on first use, and only then
+        made = time.perf_counter()
+        clock.pause(made - began)
         loss, accuracy = self.evaluate(None if last else self.plan.glance)
         metrics = replace(metrics, heldout_loss=loss, heldout_accuracy=accuracy)
         evaluated = time.perf_counter()
-        clock.evaluating(evaluated - began)
+        clock.evaluating(evaluated - made)
         if self.plan.looks_at(self.step):
             metrics = replace(metrics, **self.look())
             clock.looking(time.perf_counter() - evaluated)
@@ -283,16 +286,15 @@ class Training:
         self._views = 0  # of this sitting, as the time that they are divided by is
         self.learner.loss.copy_(state["loss"])
         self.learner.right.copy_(state["right"])
-        replans = [(int(at), int(steps)) for at, steps in state["replans"].tolist()]
-        if replans:
-            self.plan = replace(self.plan, steps=replans[-1][1], replans=replans)
+        # A later re-plan, which may be written down already, was made at a step that is still to come.
+        self.plan = self.plan.replans_as_of([(int(at), int(to)) for at, to in state["replans"].tolist()])
 
     @property
     def ahead(self) -> int:
         """Steps whose batches are drawn at once. The many small things that drawing does take a while however
         few rows they are done for: on a GPU longer than a step, on a processor up to half of the drawing."""
         kind = "cuda" if self.device.type == "cuda" else "cpu"
-        return max(1, min(AHEAD[kind], DRAWN[kind] // (self.plan.batch * self._pixels_a_row)))
+        return max(1, min(AHEAD[kind], DRAWN[kind] // (self.plan.batch * self._numbers_a_row)))
 
     def _draw(self) -> tuple[Tensor, Tensor | None, Tensor]:
         """What the network reads in this step, as its `forward` takes it, and the answers."""

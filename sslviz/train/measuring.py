@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import statistics
@@ -18,6 +19,7 @@ from sslviz.features import glimpse
 from sslviz.plan import Plan
 from sslviz.tasks.base import Task
 from sslviz.train.draws import HELDOUT, Images, asked_of_each, seed_for
+from sslviz.train.learning import release_memory
 from sslviz.train.loop import AHEAD, DRAWN, Training
 from sslviz.train.replaying import BEFORE_CAPTURE
 
@@ -74,9 +76,11 @@ def measured(
     count, side = len(images), images.shape[-1]
     settled = {name: getattr(plan, name) for name in ("batch", "threads", *given)}
     drawing = AHEAD, DRAWN  # by how much a draw is divided decides what a batch costs
+    # A GPU's batch is a share of the images, at most.
+    size = 0 if device == "cpu" else count.bit_length()
     what = [
-        platform.node(), device, task, task.answers(count), model, side, settled, torch.__version__, drawing,
-        plan.optimizer,
+        platform.node(), device, task, task.answers(count), size, model, side, settled, torch.__version__,
+        drawing, plan.optimizer,
     ]  # fmt: skip
     key = " | ".join(map(str, what))
     try:
@@ -97,7 +101,9 @@ def _fastest(training: Training, given: Sequence[str]) -> Plan:
             continue
         for other in others(best):
             changed = replace(best, **{name: other})
-            seconds = _trial(training, changed)
+            seconds = _trial_that_fits(training, changed)
+            if seconds is None:
+                break
             gain = quickest / seconds
             if name == "batch":
                 gain *= changed.batch / best.batch / WORTH
@@ -126,6 +132,14 @@ def _trial(training: Training, plan: Plan) -> float:
     """Seconds of a step with this plan, at best: other work on the machine must not decide."""
     _adopt(training, plan)
     return min(_steps(training, TRIAL_SECONDS))
+
+
+def _trial_that_fits(training: Training, plan: Plan) -> float | None:
+    """The same; None where a GPU has no memory for it, which is no matter where there is another plan."""
+    with contextlib.suppress(torch.OutOfMemoryError):
+        return _trial(training, plan)
+    release_memory()
+    return None
 
 
 def _adopt(training: Training, plan: Plan) -> None:

@@ -120,7 +120,8 @@ def _fitted(plan: Plan, speed: Speed, seconds: float) -> Plan:
 def _measuring(seconds: float, speed: Speed) -> dict[str, Any]:
     """How many examples to evaluate on during the run, and how many images to look at how often, for all of
     it to take its share of the run and no more, where that is possible."""
-    share = max(MEASURING / 3 * seconds, MEASURING * seconds - HELDOUT * speed.evaluate)
+    certain = HELDOUT * speed.evaluate + speed.prepare
+    share = max(MEASURING / 3 * seconds, MEASURING * seconds - certain)
     glance = int(share / 4 / (EVALUATIONS - 1) / speed.evaluate)
     # One look more than there are evaluations: the network before training is looked at too.
     images = 0.75 * share / speed.looking

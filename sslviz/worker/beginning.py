@@ -52,7 +52,11 @@ def plan_for(run: Run, task: Task, squares: Any, device: str, *, halve: bool) ->
     spec = run.spec
     if spec.plan is not None:
         plan = plan_of(run)
-        return replace(plan, batch=max(1, plan.batch // 2)) if halve else plan
+        if not halve:
+            return plan
+        # Beginning anew; a checkpoint says itself what re-plans there had been.
+        first = plan if plan.seconds is None else plan.replans_as_of(())
+        return replace(first, batch=max(1, plan.batch // 2))
     batch = spec.batch
     if halve:
         batch = max(1, (batch or RECIPES.get(task.name, DEFAULT).batch) // 2)

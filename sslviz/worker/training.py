@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import threading
 import time
 import traceback
@@ -24,6 +23,7 @@ from sslviz.options import make_task
 from sslviz.plan import Plan
 from sslviz.runs import Run, Status, checkpoints, open_run
 from sslviz.train import Metrics, Training
+from sslviz.train.learning import release_memory
 from sslviz.visible import visible
 from sslviz.worker.beginning import plan_for, plan_of, saved_state, start_weights
 from sslviz.worker.looking import Looker
@@ -203,23 +203,29 @@ class Diary:
 
 
 def _train_with_half(run: Run, device: str, stop: Stop, tell: Report) -> dict[str, Any]:
-    """Train; where memory does not suffice, once more with half the batch."""
+    """Train; where memory does not suffice, go on with half the batch from the last checkpoint, or begin anew
+    where there is none yet. Nothing that was learned is lost, whatever comes of it."""
     try:
         return _train(run, device, stop, tell)
     except (RuntimeError, MemoryError) as error:
         if not _lacks_memory(error):
             raise
         _log(run, traceback.format_exc())
-    if device.startswith("cuda"):
-        torch.cuda.empty_cache()
+    release_memory()
+    run = open_run(run.workspace, run.id)
+    plan = run.spec.plan
     try:
-        return _train(open_run(run.workspace, run.id), device, stop, tell, halve=True)
+        return _train(run, device, stop, tell, halve=True)
     except (RuntimeError, MemoryError) as error:
         if not _lacks_memory(error):
             raise
+        run.set_spec(plan=plan)  # as it was: another time there may be room for it
+        kept = next(run.checkpoints(), None)
         raise UserError(
             f"There was not enough memory on the {device} device, even with half the batch.",
-            "Choose a smaller size, network or batch.",
+            "Choose a smaller size, network or batch."
+            if kept is None
+            else f"What it learned in {kept[0]:,} steps is kept: resume it when other programs leave more.",
         ) from None
 
 
@@ -236,7 +242,7 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
     task = make_task(spec.task, spec.options)
     task.check_sides([min(entry.width, entry.height) for entry in images.entries])
     squares = images.squares(spec.size or task.side(images.short_side), _preparing(run))
-    saved = None if halve else saved_state(run, images.fingerprint)
+    saved = saved_state(run, images.fingerprint)
     if stop():
         raise Cancelled
     message, remark = "Training.", run.damage_until(saved[0] if saved else 0)
@@ -245,8 +251,9 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
     with _alive(run):
         plan = plan_for(run, task, squares, device, halve=halve)
     if halve:
-        message = f"Training with half the batch, {plan.batch}: memory did not suffice for more."
-        remark = f"It trained with half the batch, {plan.batch}: memory did not suffice for more."
+        since_when = f", from step {saved[0]:,} on" if saved else ""
+        half = f"with half the batch, {plan.batch}{since_when}: memory did not suffice for more."
+        message, remark = f"Training {half}", f"It trained {half}"
     start, since = (None, spec.since) if saved else start_weights(run)
     with _alive(run):
         training = Followed(
@@ -256,8 +263,6 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
     training.looker = Looker(images, squares, plan.look, spec.seed, device)
     training.untrained = training.fresh_network() if training.looker.able else None
     run.keep_metrics(saved[0] if saved else -1)
-    if halve:  # what the whole batch had reached would be taken for a later state of this
-        shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
     if saved:
         training.load_state(saved[1])
     run = run.set_spec(
@@ -273,7 +278,7 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
     )
     tell(
         run.set_status(
-            steps=plan.steps,
+            steps=training.plan.steps,
             step=training.step,
             classes=training.problem.classes,
             chance=training.chance,

@@ -65,7 +65,8 @@ class Stop:
         now = time.monotonic()
         if not self.signalled and now - self.looked > WAIT_SECONDS:
             self.looked = now
-            self.signalled = self.flag.exists()
+            if self.flag.exists():  # a signal may have come meanwhile, which must not be forgotten
+                self.signalled = True
         return self.signalled or self.overdue()
 
     def begin(self) -> None:

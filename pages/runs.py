@@ -3,6 +3,7 @@
 import streamlit as st
 
 from sslviz import runs
+from sslviz.errors import UserError
 from sslviz.ui import frame, plotly_js, run_detail, run_table
 
 frame.require()
@@ -11,8 +12,7 @@ found = runs.listing(frame.workspace())
 known = {run.id for run in found}
 for wanted in run_table.asked():
     if wanted not in known:
-        with frame.guard():
-            runs.open_run(frame.workspace(), wanted)  # says that there is none
+        frame.problem(UserError(f"There is no run {wanted[:40]!r}.", "It may have been deleted."))
 chosen = run_table.choose(found)
 if len(chosen) == 1:
     run_detail.detail(chosen[0])

@@ -19,9 +19,8 @@ def over(run: runs.Run) -> None:
         ):
             frame.turn_to(run.spec.images)
             st.switch_page("pages/embeddings.py", query_params={"run": run.id})
-        if status.state in ("done", "cancelled") and st.button(
-            train_form.longer(), icon=":material/more_time:"
-        ):
+        longer = status.state in ("done", "cancelled") and not run.bundled  # whose images need not be here
+        if longer and st.button(train_form.longer(), icon=":material/more_time:"):
             with frame.guard():
                 st.query_params["run"] = train_form.begin(train_form.further(run)).id
                 st.rerun()
@@ -56,14 +55,16 @@ def ask() -> None:
         return
     spec = train_form.choose(images)
     if st.button("Start training", type="primary", icon=":material/play_arrow:"):
-        st.query_params.pop("task", None)
-        st.query_params["run"] = train_form.begin(spec).id
-        st.rerun()
+        with frame.guard():
+            further = train_form.begin(spec)
+            st.query_params.pop("task", None)
+            st.query_params["run"] = further.id
+            st.rerun()
     train_form.command(spec)
 
 
 wanted = st.query_params.get("run")
-if wanted is None:
+if not wanted:
     ask()
 else:
     try:

@@ -26,7 +26,7 @@ EARLY = 1 / 3
 APART = 0.1
 """Training and held-out accuracy this far apart, and noise besides, are worth a word."""
 
-Kind = Literal["chance", "by heart", "features"]
+Kind = Literal["short", "chance", "by heart", "features"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Advice:
     """Whole sentences for people: what is seen, and what to try."""
 
 
+FEW = 20
+"""Steps of a run within minutes, below which its figures mean nothing yet."""
 LONGER = {
     "rotation": "Train for longer, or use images in which one can tell up from down",
     "exemplar": "Train for longer, or ask for fewer seeds",
@@ -64,6 +66,9 @@ def advise(spec: Spec, status: Status, points: Sequence[Mapping[str, Any]]) -> A
     if heldout is None or chance is None or not status.steps or status.step < EARLY * status.steps:
         return None
     plan = spec.plan or {}
+    if status.steps < FEW and plan.get("seconds"):
+        steps = f"{status.steps:,} {'step' if status.steps == 1 else 'steps'}"
+        return Advice("short", f"Only {steps} fit into so short a run on this machine. Train for longer.")
     count = HELDOUT if status.state == "done" else int(plan.get("glance") or GLANCE)
     trained = training_accuracy(status, points)
     by_heart = trained is not None and _far_above(trained, heldout, chance, count)

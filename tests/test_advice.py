@@ -56,6 +56,14 @@ def test_nothing_is_said_in_the_first_third_or_where_nothing_is_known() -> None:
     assert told(heldout_accuracy=0.25, steps=0) is None
 
 
+def test_a_run_of_hardly_any_steps_is_told_so_whatever_its_figures() -> None:
+    short = {"steps": 1, "step": 1, "heldout_accuracy": 0.6}
+    advice = told(plan={"seconds": 30.0}, **short)
+    assert (advice.kind, "1 step fit" in advice.text) == ("short", True)
+    assert told(plan={"seconds": 30.0}, **short | {"steps": 20, "step": 20}) is None
+    assert told(**short) is None  # so many were asked for
+
+
 def test_the_last_evaluation_asks_more_and_so_sees_more() -> None:
     assert told(heldout_accuracy=0.28).kind == "chance"
     assert told(heldout_accuracy=0.28, state="done", step=1000) is None

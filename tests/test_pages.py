@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from filelock import FileLock
 from streamlit.testing.v1 import AppTest
 
 from sslviz import imagesets, jobs, runs, settings
+from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet, NewImage
-from sslviz.runs import Run, Spec
+from sslviz.runs import Run, Spec, Status
 
 ROOT = Path(__file__).resolve().parents[1]
 TASK_PAGES = ["rotation", "exemplar", "jigsaw", "location"]
@@ -579,3 +581,81 @@ def test_hundreds_of_runs_are_listed_within_a_second() -> None:
     found = runs.listing(settings.workspace())
     run_table.columns(found, [run.status() for run in found])
     assert time.process_time() - began < 1.0
+
+
+@pytest.mark.parametrize("state", ["queued", "failed"])
+def test_a_run_that_has_not_begun_is_compared_too(state: str) -> None:
+    a_set("some", 6)
+    done, other = a_run(), runs.create(settings.workspace(), Spec(task="rotation", images="some", seed=2))
+    other.set_status(state=state)
+    app = opened("runs", run=f"{done.id},{other.id}")
+    assert not app.exception
+    (beside,) = [html.value for html in app.html if "<table" in html.value]
+    assert "<td>–</td>" in beside
+    assert "<b>–</b>" not in beside
+    # What is at work is not deleted, and not offered.
+    labels = [b.label for b in app.button]
+    assert ("Delete 2 runs" in labels) == (state == "failed")
+    assert any(label.startswith("Delete Rotation") for label in labels) == (state == "queued")
+
+
+def test_several_are_deleted_save_those_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sslviz.ui import run_detail
+
+    found = [a_run(seed=seed) for seed in (1, 2, 3)]
+    address: dict[str, str] = {"run": "all"}
+    monkeypatch.setattr(run_detail.st, "query_params", address)
+    with FileLock(found[1].lock), pytest.raises(UserError, match="at work"):
+        run_detail._delete(found)
+    assert [run.folder.exists() for run in found] == [False, True, False]
+    assert address == {"run": found[1].id}
+    run_detail._delete(found[1:2])
+    assert address == {}
+
+
+def test_a_note_keeps_its_lines_and_a_name_of_spaces_is_none() -> None:
+    from sslviz.ui import run_table
+
+    a_set("some", 6)
+    run = a_run()
+    run.describe(title="   ", note=f"first\nsecond *line*\n{'x' * 900}")
+    assert run.title == "rotation on some"
+    shown = words(opened("runs", run=run.id))
+    assert "\N{REPLACEMENT CHARACTER}" not in shown
+    assert "first  \nsecond \\*line\\*  \n" + "x" * 900 in shown
+    (noted,) = run_table.columns([run], [run.status()])["note"]
+    assert noted.startswith("first second *line* x")
+
+
+def test_a_run_laid_over_another_is_told_apart_from_it() -> None:
+    from sslviz.ui import curves
+
+    run, other = a_run(seed=1), a_run(seed=2)
+    (name,) = curves.offer(run, [run, other]).values()
+    assert name == "Rotation on some · seed 2"
+
+
+def test_levels_have_room_for_their_words() -> None:
+    from sslviz.ui import curves
+
+    a_set("some", 6)
+    run = runs.create(settings.workspace(), Spec(task="rotation", images="some"))
+    run.append_metric({"step": 1, "seconds": 1.0, "loss": 1.0, "accuracy": 0.5, "knn_accuracy": 0.4})
+    low = Status(state="done", chance=0.0005, knn_untrained=0.2, knn_pixels=0.5, step=1, steps=1)
+    high = replace(low, chance=0.016)
+    chart = curves.build([run, run], [low, high])
+    assert chart is not None
+    told = {level.text: level for level in chart.levels if level.text}
+    assert set(told) == {"chance 0.05% and 1.6%", "untrained 20%", "raw pixels 50%"}
+    assert len([level for level in chart.levels if level.panel == 0]) == 2  # both lines are there
+    assert told["raw pixels 50%"].below  # the highest of its panel
+    assert not told["untrained 20%"].below
+
+
+def test_options_that_an_address_made_up_start_no_run() -> None:
+    a_set("some", 6)
+    app = opened("train", options="rotation~padding=abc~nosuch=1")
+    app = next(b for b in app.button if b.label == "Start training").click().run()
+    assert not app.exception
+    assert "padding" in words(app)
+    assert not [run for run in runs.listing(settings.workspace()) if not run.bundled]

@@ -194,6 +194,18 @@ def test_other_images_and_scales_are_asked_for_by_name() -> None:
     assert not opened(paper="nothing", scale="nothing", on="nothing").exception
 
 
+def test_a_set_that_cannot_do_is_said_before_it_is_tried() -> None:
+    """One without labels or without images to test on, for the experiment that needs them, and no other."""
+    scenes()
+    scenes("mine")
+    app = opened(paper="rotnet-cifar10", on="current", images="mine")
+    assert not app.exception
+    assert "does not say which images are to be tested on" in words(app)
+    assert not [one for one in app.button if "Repeat" in one.label]
+    app = opened(paper="location-gap", on="current", images="mine")
+    assert [one for one in app.button if "Repeat" in one.label]
+
+
 def test_without_any_images_the_page_is_there() -> None:
     app = opened()
     assert not app.exception

@@ -570,7 +570,7 @@ def test_a_plan_is_measured_once_a_machine(monkeypatch: pytest.MonkeyPatch) -> N
         asked.append(training)
         return SPEED
 
-    monkeypatch.setattr(measuring, "_fastest", lambda training, _: training.plan)
+    monkeypatch.setattr(measuring, "_fastest", lambda training, *_: training.plan)
     monkeypatch.setattr(measuring, "_speed", timed)
     monkeypatch.setattr(planning, "time", SimpleNamespace(perf_counter=lambda: 0.0))
     monkeypatch.setattr(planning, "HELDOUT", 2000)
@@ -628,6 +628,21 @@ def test_the_fastest_way_is_chosen_and_what_is_given_is_left(monkeypatch: pytest
         assert (kept.precision, kept.channels_last, kept.threads) == ("fp32", False, 4)
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_machine_so_slow_that_trying_takes_long_is_not_tried_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a short run would be over before it began; and what was not tried is not kept for longer ones."""
+    tried: list[Plan] = []
+    monkeypatch.setattr(measuring, "_trial", lambda _, plan: (tried.append(plan), time.sleep(0.1))[1] or 1.0)
+    monkeypatch.setattr(measuring, "_speed", lambda _: SPEED)
+    monkeypatch.setattr(measuring, "has_bf16", lambda _: True)
+    monkeypatch.setattr(measuring, "PATIENCE", 0.05)
+    task, images = make_task("rotation"), pictures(10, 16)
+    for seconds, trials, kept in ((0.5, 1, 0), (60.0, 4, 1)):
+        known: dict[str, Any] = {}
+        tried.clear()
+        measuring.measured(task, images, plan(threads=2), (), "small", "cpu", known, seconds)
+        assert (len(tried), len(known)) == (trials, kept)
 
 
 def test_a_batch_grows_until_the_device_is_full(monkeypatch: pytest.MonkeyPatch) -> None:

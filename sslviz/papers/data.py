@@ -68,7 +68,7 @@ def divide(images: ImageSet, test: ImageSet | None = None) -> Data:
     if not 0 < train < len(images) or any(name.startswith("test/") for name in images.names[:train]):
         raise UserError(
             f"The set {images.name!r} does not say which images are to be tested on.",
-            "Give them with --test.",
+            "On the command line, --test names a second set for that.",
         )
     return _labelled(images, train)
 

@@ -82,7 +82,7 @@ class Run:
     @property
     def title(self) -> str:
         """The name a person gave, else task and images."""
-        given = self._note().get("title") or self.spec.title
+        given = (self._note().get("title") or "").strip() or self.spec.title.strip()
         return given or (f"{self.spec.task} on {self.spec.images}" if self.spec.task else f"run {self.id}")
 
     @property
@@ -279,7 +279,7 @@ class Run:
         """Give it a title or a note."""
         self.refuse_read_only("be renamed")
         value = self._note()
-        value |= {k: v for k, v in (("title", title), ("note", note)) if v is not None}
+        value |= {k: v.strip() for k, v in (("title", title), ("note", note)) if v is not None}
         write_json(self.folder / "note.json", value)
 
     def delete(self) -> None:

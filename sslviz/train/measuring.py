@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import platform
 import statistics
@@ -27,6 +28,9 @@ TRIAL_SECONDS = 0.3
 """Of steps, to compare two ways; three steps at least, or two draws of several."""
 MEASURE_SECONDS = 1.0
 """Of steps, in the way that was chosen."""
+PATIENCE, TRYING = 5.0, 0.15
+"""Seconds of trying other ways after which no further one is tried, or so large a share of the run where that
+is longer."""
 LARGER_BATCHES = 16
 """By what factor a batch may grow to fill a GPU."""
 SURE = 1.1
@@ -69,10 +73,12 @@ def measured(
     model: str,
     device: str,
     calibration: Calibration,
+    seconds: float = math.inf,
 ) -> Speed:
     """The speed of this machine on a run, in the fastest way it can be trained: precision, memory format,
     threads and, on a GPU that a step does not fill, batch, save those that `given` names, which stay as in
-    `plan`. Looked up in `calibration` where it was measured before, and added to it where not."""
+    `plan`. Looked up in `calibration` where it was measured before, and added to it where not. On a machine
+    so slow that trying would take a good part of the run's `seconds`, not all is tried, and nothing kept."""
     count, side = len(images), images.shape[-1]
     settled = {name: getattr(plan, name) for name in ("batch", "threads", *given)}
     drawing = AHEAD, DRAWN  # by how much a draw is divided decides what a batch costs
@@ -88,18 +94,26 @@ def measured(
     except (KeyError, TypeError):
         pass
     training = Training(task, images, replace(plan, steps=10**9), model=model, device=device)
-    training.plan = _fastest(training, given)
-    calibration[key] = asdict(found := _speed(training))
+    patience, began = max(PATIENCE, TRYING * seconds), time.perf_counter()
+    training.plan = _fastest(training, given, patience)
+    hurried = time.perf_counter() - began > patience
+    found = _speed(training)
+    if not hurried:
+        calibration[key] = asdict(found)
     return found
 
 
-def _fastest(training: Training, given: Sequence[str]) -> Plan:
-    """The plan with everything that is not `given` as is fastest, one thing after another."""
+def _fastest(training: Training, given: Sequence[str], patience: float = math.inf) -> Plan:
+    """The plan with everything that is not `given` as is fastest, one thing after another, for about so many
+    seconds."""
+    until = time.perf_counter() + patience
     best, quickest = training.plan, _trial(training, training.plan)
     for name, others in _choices(training):
         if name in given:
             continue
         for other in others(best):
+            if time.perf_counter() > until:
+                break
             changed = replace(best, **{name: other})
             seconds = _trial_that_fits(training, changed)
             if seconds is None:

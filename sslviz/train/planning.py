@@ -74,10 +74,10 @@ def make_plan(
         log_every = min(LOG_STEPS, max(1, steps // 150))
         return replace(plan, steps=steps, log_every=log_every, evaluate_every=every)
     known = {} if calibration is None else calibration
-    speed = measured(task, images, plan, tuple(given), model, device, known)
+    budget = 60.0 * (1.0 if minutes is None else minutes)
+    speed = measured(task, images, plan, tuple(given), model, device, known, budget)
     if lr is None:  # a larger batch has less noise in its gradient, which a higher rate brings back
         plan = replace(plan, lr=plan.lr * math.sqrt(speed.batch / plan.batch))
-    budget = 60.0 * (1.0 if minutes is None else minutes)
     return _fitted(plan, speed, max(0.0, budget - (time.perf_counter() - began)))
 
 

@@ -112,12 +112,16 @@ def offer(run: Run, listed: Sequence[Run]) -> dict[str, str]:
     others = [other for other in listed if other.id != run.id and not other.damage and not other.bundled]
     others.sort(key=lambda other: other.spec.task != run.spec.task)
     others = others[:100]
-    return dict(zip([other.id for other in others], names(others), strict=True))
+    return dict(zip([other.id for other in others], names([run, *others])[1:], strict=True))
 
 
 def names(found: Sequence[Run]) -> list[str]:
     """What runs are called where several stand together."""
     return comparison.apart(found, [words.name(run) for run in found])
+
+
+ROOM = 0.12
+"""Of a panel's height, that words on a line take."""
 
 
 def build(
@@ -157,7 +161,7 @@ def build(
         panels=[(name, name != LOSS) for name in panels],
         runs=[Line(run.id, name, color) for run, name, color in zip(found, called, colors, strict=True)],
         curves=drawn,
-        levels=_levels(statuses, panels),
+        levels=_levels(statuses, panels, drawn),
         begins=[x * scale for x in begins],
     )
 
@@ -205,8 +209,9 @@ def _curve(
     return [Curve(panel, place, kind, color, x, [smoothed[i] for i in shown], raw=y)]
 
 
-def _levels(statuses: Sequence[Status], panels: Sequence[str]) -> list[Level]:
-    """What a curve is to be held against: each value once, however many runs have it."""
+def _levels(statuses: Sequence[Status], panels: Sequence[str], drawn: Sequence[Curve]) -> list[Level]:
+    """What a curve is to be held against: each value once, however many runs have it; values that are so near
+    to each other that their words would lie on one another share them."""
     wanted = [(ACCURACY, "chance", "chance", "dash", "end")]
     if FEATURE in panels:
         wanted += [
@@ -216,17 +221,39 @@ def _levels(statuses: Sequence[Status], panels: Sequence[str]) -> list[Level]:
         ]
     levels = []
     for panel, field, name, dash, at in wanted:
-        for value in sorted({round(v, 4) for s in statuses if (v := getattr(s, field, None)) is not None}):
-            said = f"{name} {words.percent(value)}"
-            levels.append(Level(panels.index(panel), value, said, dash, at))
-    return [replace(level, below=_crowded(level, levels)) for level in levels]
+        place = panels.index(panel)
+        known = sorted({round(v, 4) for s in statuses if (v := getattr(s, field, None)) is not None})
+        room = ROOM * max([*known, *_heights(drawn, place)], default=0.0)
+        for group in _near(known, room):
+            said = f"{name} {' and '.join(map(words.percent, group))}"
+            levels += [Level(place, value, "", dash, at) for value in group[:-1]]
+            levels.append(Level(place, group[-1], said, dash, at))
+    return [replace(level, below=_crowded(level, levels, drawn)) for level in levels]
 
 
-def _crowded(level: Level, levels: Sequence[Level]) -> bool:
-    """Whether the next line above is where the words of `level` would stand."""
-    others = [other.value for other in levels if other.panel == level.panel]
-    room = 0.12 * max(others)
-    return level.value > room and any(0 < value - level.value < room for value in others)
+def _near(values: Sequence[float], room: float) -> list[list[float]]:
+    """`values`, ascending, in groups: each is nearer than `room` to the first of its group."""
+    groups: list[list[float]] = []
+    for value in values:
+        if groups and value - groups[-1][0] < room:
+            groups[-1].append(value)
+        else:
+            groups.append([value])
+    return groups
+
+
+def _heights(drawn: Sequence[Curve], panel: int) -> list[float]:
+    """What the curves of a panel reach."""
+    return [y for curve in drawn if curve.panel == panel for y in curve.y if y is not None]
+
+
+def _crowded(level: Level, levels: Sequence[Level], drawn: Sequence[Curve]) -> bool:
+    """Whether the next line above, or the panel's upper end, is where the words of `level` would stand."""
+    others = [other.value for other in levels if other.panel == level.panel and other.text]
+    top = max([level.value, *others, *_heights(drawn, level.panel)])
+    room = ROOM * top
+    near = any(0 < value - level.value < room for value in others)
+    return level.value > room and (near or top - level.value < room / 2)
 
 
 def _label(

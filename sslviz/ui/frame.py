@@ -242,7 +242,7 @@ def _choose_set() -> None:
         if name in names:
             st.session_state["images"] = name
             break
-    if linked is not None and linked not in names:
+    if linked and linked not in names:
         st.warning(f"There is no image set {pictures.literal(linked)}.", icon=":material/help:")
     # In the address always, not only where it is not the newest: a link must not mean another set tomorrow.
     st.query_params["images"] = st.session_state["images"]

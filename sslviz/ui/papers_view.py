@@ -13,7 +13,7 @@ from sslviz.errors import UserError
 from sslviz.jobs import Job
 from sslviz.papers import PAPERS, Paper
 from sslviz.papers.records import Repetition, repetitions
-from sslviz.papers.repeating import command_of, images_for
+from sslviz.papers.repeating import command_of, gather, images_for
 from sslviz.ui import frame, looks, papers_figures, pictures, prose, visitor, work
 from sslviz.ui.words import percent
 
@@ -39,13 +39,29 @@ def explore() -> None:
     images = images_for(frame.workspace(), paper.scales[scale])
     with frame.guard():
         images = _images(images)
+        why_not = _cannot(paper, scale, images)
         found = [
             one
             for one in repetitions(frame.workspace())
             if (one.paper, one.scale, one.images) == (name, scale, images)
         ]
         show_charts(paper, next((one.told for one in found if one.told), None))
-        repeat(paper, scale, images, found)
+        if why_not is None:
+            repeat(paper, scale, images, found)
+        else:
+            frame.problem(why_not)
+
+
+def _cannot(paper: Paper, scale: str, images: str) -> UserError | None:
+    """Why an experiment cannot be repeated on a set that is there."""
+    workspace = frame.workspace()
+    if images == images_for(workspace, paper.scales[scale]):
+        return None
+    try:
+        gather(workspace, paper, paper.scales[scale], images, None)
+    except UserError as error:
+        return error
+    return None
 
 
 def _scale_words(scale: str, paper: Paper) -> str:
@@ -175,7 +191,7 @@ def repeat(paper: Paper, scale: str, images: str, found: list[Repetition]) -> No
         one.startswith("cuda") for one in jobs.known_devices()
     ):
         st.caption("This takes a GPU, and none is known here. On a machine that has one:")
-        st.code(command, language="sh")
+        st.code(command, language="sh", wrap_lines=True)
         return
     if status is not None and status.state == "failed":
         frame.problem(UserError(status.error or "The computation stopped.", status.hint))
@@ -192,7 +208,7 @@ def repeat(paper: Paper, scale: str, images: str, found: list[Repetition]) -> No
     ):
         jobs.start("reproduce", arguments, again=True)
         st.rerun()
-    st.code(command, language="sh")
+    st.code(command, language="sh", wrap_lines=True)
 
 
 def next_seed(found: list[Repetition]) -> int:

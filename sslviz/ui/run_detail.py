@@ -10,8 +10,12 @@ from typing import Any
 import streamlit as st
 
 from sslviz import comparison, runs
+from sslviz.errors import UserError
 from sslviz.runs import Run, Status
 from sslviz.ui import curves, frame, pictures, run_view, train_form, visitor, words
+
+NOTE = 2000
+"""Characters of a note, at most."""
 
 
 def detail(run: Run) -> None:
@@ -28,7 +32,7 @@ def detail(run: Run) -> None:
             "Comes with sslviz: trained on the built-in scenes, so that there is something to look at."
         )
     if run.note:
-        st.caption(pictures.literal(run.note, 400))
+        st.caption("  \n".join(pictures.literal(line, NOTE) for line in run.note[:NOTE].splitlines()))
     if state == "unreadable":
         st.warning(words.sentence(run, run.status()), icon=":material/broken_image:")
     else:
@@ -42,15 +46,21 @@ def detail(run: Run) -> None:
 
 def _describe(run: Run) -> None:
     """Rename it and take notes, where its name stands."""
+    # Another popover after each saving, which is closed.
+    saved = f"saved_{run.id}"
+    key = f"edit_{run.id}_{st.session_state.get(saved, 0)}"
     with (
-        st.popover("", icon=":material/edit:", type="tertiary", help="Name and note", key=f"edit_{run.id}"),
-        st.form(f"describe_{run.id}", border=False),
+        st.popover("", icon=":material/edit:", type="tertiary", help="Name and note", key=key),
+        st.form(f"describe_{key}", border=False),
     ):
-        title = st.text_input("Name", run.title, key=f"title_{run.id}", max_chars=80)
-        note = st.text_area("Note", run.note, key=f"note_{run.id}", max_chars=2000)
+        title = st.text_input("Name", words.name(run), key=f"title_{key}", max_chars=80)
+        note = st.text_area("Note", run.note, key=f"note_{key}", max_chars=NOTE)
         if st.form_submit_button("Save"):
             with frame.guard():
+                if run.title == words.ordinary(run) and title == words.name(run):
+                    title = ""  # what it is called anyway
                 run.describe(title=title, note=note)
+                st.session_state[saved] = st.session_state.get(saved, 0) + 1
                 st.rerun()
 
 
@@ -104,7 +114,7 @@ def _packed(run: Run) -> bytes:
     return export.pack(run)
 
 
-@st.dialog("Delete?")
+@st.dialog("Delete?", on_dismiss="rerun")
 def _confirm(chosen: Sequence[Run]) -> None:
     names = "".join(f"\n- {name}" for name in map(pictures.literal, curves.names(chosen[:12])))
     more = f"\n- and {len(chosen) - 12} more" if len(chosen) > 12 else ""
@@ -113,10 +123,22 @@ def _confirm(chosen: Sequence[Run]) -> None:
     words_ = "Delete the run" if len(chosen) == 1 else f"Delete {len(chosen)} runs"
     if st.button(words_, type="primary", icon=":material/delete:"):
         with frame.guard():
-            for run in chosen:
-                run.delete()
-            st.query_params.pop("run", None)
+            _delete(chosen)
             st.rerun()
+
+
+def _delete(chosen: Sequence[Run]) -> None:
+    """All that can be deleted; the others stay ticked. Raises `UserError` of the first of them."""
+    kept: dict[str, UserError] = {}
+    for run in chosen:
+        try:
+            run.delete()
+        except UserError as error:
+            kept[run.id] = error
+    if kept:
+        st.query_params["run"] = ",".join(kept)
+        raise next(iter(kept.values()))
+    st.query_params.pop("run", None)
 
 
 def compare(chosen: list[Run]) -> None:
@@ -128,10 +150,17 @@ def compare(chosen: list[Run]) -> None:
         st.fragment(_overlaid, run_every=visitor.every(run_view.TICK) if live else None)(
             [run.id for run in readable]
         )
-    own = [run for run in chosen if not run.bundled]
-    if own and st.button(f"Delete {len(own)} runs" if len(own) > 1 else "Delete the run that is yours",
+    own = [run for run in chosen if not run.bundled and run.status().state not in run_view.LIVE]
+    if own and st.button(_of_them(own, chosen),
                          icon=":material/delete:", key="delete_several"):  # fmt: skip
         _confirm(own)
+
+
+def _of_them(own: Sequence[Run], chosen: Sequence[Run]) -> str:
+    """What a button is called that deletes `own` of the `chosen`."""
+    if len(own) == 1:
+        return f"Delete {pictures.literal(words.name(own[0]), 40)}"
+    return f"Delete {len(own)} {'runs' if len(own) == len(chosen) else 'of them'}"
 
 
 def _overlaid(ids: list[str]) -> None:
@@ -174,10 +203,8 @@ def side_by_side(found: Sequence[Run], statuses: Sequence[Status]) -> str:
             continue
         # Accuracies at different tasks are not a race.
         best = max(known) if ranked and len(set(known)) > 1 and (same_task or name == "Features") else None
-        cells = "".join(
-            f"<td>{f'<b>{write(v)}</b>' if v == best else '–' if v is None else write(v)}</td>"
-            for v in values
-        )
+        said = ["–" if v is None else f"<b>{write(v)}</b>" if v == best else write(v) for v in values]
+        cells = "".join(f"<td>{one}</td>" for one in said)
         rows.append(f'<tr><th scope="row">{name}</th>{cells}</tr>')
     settings = [
         f'<tr><th scope="row">{escape(comparison.called(name))}</th>'

@@ -86,13 +86,14 @@ def columns(found: list[Run], statuses: list[Status]) -> dict[str, list[Any]]:
     names = [words.name(run, given) for run, given in zip(found, titles, strict=True)]
     table: dict[str, list[Any]] = {
         "run": [pictures.name_of(name) for name in names],
+        "held out": [_share(status.heldout_accuracy) for status in statuses],
+        "chance": [_share(status.chance) for status in statuses],
+        "features": [_share(status.knn_accuracy) for status in statuses],
         "state": [
             words.whence(run) if run.bundled else STATES[status.state]
             for run, status in zip(found, statuses, strict=True)
         ],
-        "held out": [_share(status.heldout_accuracy) for status in statuses],
-        "chance": [_share(status.chance) for status in statuses],
-        "features": [_share(status.knn_accuracy) for status in statuses],
+        "when": [datetime.fromtimestamp(r.spec.created) if r.spec.created else None for r in found],
     }
     own = comparison.differing([run for run in found if not run.bundled and not run.damage])
     ordinary = [run.bundled or given == words.ordinary(run) for run, given in zip(found, titles, strict=True)]
@@ -105,8 +106,7 @@ def columns(found: list[Run], statuses: list[Status]) -> dict[str, list[Any]]:
             values if name in NUMBERS else ["" if v is None else words.setting(name, v) for v in values]
         )
     table["speed"] = [status.views_per_second for status in statuses]
-    table["when"] = [datetime.fromtimestamp(r.spec.created) if r.spec.created else None for r in found]
-    table["note"] = [pictures.name_of(run.note, 120) for run in found]
+    table["note"] = [pictures.name_of(" ".join(run.note.split()), 120) for run in found]
     seldom = ("features", "note")
     shown = {name: values for name, values in table.items() if name not in seldom or any(values)}
     return shown | {"id": [run.id for run in found]}
@@ -124,7 +124,7 @@ def _looks(found: list[Run]) -> dict[str, Any]:
         column.ProgressColumn, format="percent", min_value=0, max_value=1, width="small"
     )
     config: dict[str, Any] = {
-        "run": column.TextColumn("Run", width="medium", pinned=True),
+        "run": column.TextColumn("Run", width="medium"),
         "state": "State",
         "held out": share("Held out"),
         "chance": column.NumberColumn("Chance", format="percent"),

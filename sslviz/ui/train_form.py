@@ -118,7 +118,12 @@ def _advanced(spec: Spec) -> Spec:
 
 
 def begin(spec: Spec) -> Run:
-    """Queue a run. A second click within seconds, in this tab or another, finds the first one's run."""
+    """Queue a run. A second click within seconds, in this tab or another, finds the first one's run. Raises
+    `UserError` for options, which an address may have brought, that the task does not have."""
+    if spec.options:
+        from sslviz.options import make_task
+
+        make_task(spec.task, spec.options)
     return jobs.ask(frame.workspace(), spec)
 
 

@@ -28,6 +28,8 @@ TIDY_SECONDS = 3600.0
 """How often it looks for what can go."""
 BEGIN_SECONDS = 120.0
 """A process that has not taken its run's lock after this long is given up."""
+READY_SECONDS = 300.0
+"""A process that has lived so long had got ready."""
 OFFER_SECONDS = 3.0
 """A short job whose server has died after offering it gets a process of its own after this long."""
 
@@ -75,6 +77,7 @@ class Supervisor:
         self.ready: subprocess.Popen[bytes] | None = None
         """The spare of short jobs, or the process that it became."""
         self.ready_is_free = False
+        self.ready_since = 0.0
         self.born = self.needed = self.tidied = time.monotonic()
         for name in ("queue", "running"):
             (self.home / name).mkdir(parents=True, exist_ok=True)
@@ -191,8 +194,9 @@ class Supervisor:
         """
         if len(self.working) < max(1, len(jobs.known_devices())):
             self.warm()
-        # One that failed to get ready would fail again.
-        ended = self.ready is None or self.ready.poll() == 0
+        # One that failed to get ready would fail again; one that was ready, and was killed, would not.
+        code = 0 if self.ready is None else self.ready.poll()
+        ended = code == 0 or (code is not None and time.monotonic() - self.ready_since > READY_SECONDS)
         if (
             serving
             and self.settings.ready_for_jobs
@@ -201,6 +205,7 @@ class Supervisor:
             and is_held(jobs.warm_lock())
         ):
             self.ready, self.ready_is_free = self.start_spare("--ready"), True
+            self.ready_since = time.monotonic()
 
     def start_spare(self, option: str) -> subprocess.Popen[bytes]:
         log = self.home / "supervisor.log"

@@ -329,10 +329,13 @@ def test_a_process_is_made_ready_while_there_is_a_server_and_nobody_needs_the_ma
         made.ready.code = 1  # type: ignore[attr-defined]
         made.keep_spares(serving=True)
         assert len(started) == 3  # one that fails would fail again
+        made.ready.code, made.ready_since = -9, time.monotonic() - 1000  # type: ignore[attr-defined]
+        made.keep_spares(serving=True)
+        assert len(started) == 4  # one that was killed long after
         monkeypatch.setenv("SSLVIZ_READY_FOR_JOBS", "0")
         other = Supervisor()
         other.keep_spares(serving=True)
-        assert started[3:] == ["--spare"]
+        assert started[4:] == ["--spare"]
 
 
 def test_what_makes_ready_is_what_a_map_calls(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,8 +95,12 @@ def _task(
 
 
 def _measuring_share(training: Followed, plan: Plan) -> float:
-    """Share of a run by `plan` that its evaluations and looks take, each timed here between steps."""
-    assert len(training.heldout)  # made once, which is no part of evaluating
+    """Share of a run by `plan` that its evaluations and looks take, each timed here between steps, and the
+    making of what is asked, once."""
+    vars(training).pop("heldout", None)
+    began = time.perf_counter()
+    assert len(training.heldout)
+    making = time.perf_counter() - began
 
     def seconds(work: Callable[[], object]) -> float:
         taken = []
@@ -112,7 +116,8 @@ def _measuring_share(training: Followed, plan: Plan) -> float:
     glance, whole = seconds(lambda: training.evaluate(plan.glance)), seconds(training.evaluate)
     look = seconds(training.look) if training.looker.able else 0.0
     # One look more, at the network before training.
-    return (glance * (plan.evaluations - 1) + whole + look * (plan.looks + 1)) / (plan.seconds or 60.0)
+    evaluating = glance * (plan.evaluations - 1) + whole + look * (plan.looks + 1)
+    return (making + evaluating) / (plan.seconds or 60.0)
 
 
 class BareStep:

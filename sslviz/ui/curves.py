@@ -253,7 +253,7 @@ def _crowded(level: Level, levels: Sequence[Level], drawn: Sequence[Curve]) -> b
     top = max([level.value, *others, *_heights(drawn, level.panel)])
     room = ROOM * top
     near = any(0 < value - level.value < room for value in others)
-    return level.value > room and (near or top - level.value < room / 2)
+    return level.value > room and (near or top - level.value < 0.03 * top)
 
 
 def _label(

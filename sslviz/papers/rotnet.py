@@ -89,7 +89,7 @@ class RotNet(Paper):
             most=24_000, batch=32, side=32, probe_epochs=8, probe_images=5_000, test_images=2_000,
         ),
         "minutes": Scale(
-            "minutes on two processor cores, a smaller network and linear probes", 6,
+            "minutes on two processor cores, a smaller network and linear probes", 8,
             images=("cifar10", "scenes"), steps=1_500, batch=32, probe_images=8_000, test_images=4_000,
         ),
     }  # fmt: skip

@@ -28,9 +28,10 @@ TRIAL_SECONDS = 0.3
 """Of steps, to compare two ways; three steps at least, or two draws of several."""
 MEASURE_SECONDS = 1.0
 """Of steps, in the way that was chosen."""
+TRIAL_STEPS = 15
+"""Steps that are taken to try other ways, where each takes long."""
 PATIENCE, TRYING = 5.0, 0.15
-"""Seconds of trying other ways after which no further one is tried, or so large a share of the run where that
-is longer."""
+"""Seconds that those may take, or so large a share of the run where that is longer."""
 LARGER_BATCHES = 16
 """By what factor a batch may grow to fill a GPU."""
 SURE = 1.1
@@ -94,26 +95,22 @@ def measured(
     except (KeyError, TypeError):
         pass
     training = Training(task, images, replace(plan, steps=10**9), model=model, device=device)
-    patience, began = max(PATIENCE, TRYING * seconds), time.perf_counter()
-    training.plan = _fastest(training, given, patience)
-    hurried = time.perf_counter() - began > patience
-    found = _speed(training)
-    if not hurried:
-        calibration[key] = asdict(found)
+    usual = _trial(training, training.plan)
+    if TRIAL_STEPS * usual > max(PATIENCE, TRYING * seconds):
+        return _speed(training)
+    training.plan = _fastest(training, given, usual)
+    calibration[key] = asdict(found := _speed(training))
     return found
 
 
-def _fastest(training: Training, given: Sequence[str], patience: float = math.inf) -> Plan:
-    """The plan with everything that is not `given` as is fastest, one thing after another, for about so many
-    seconds."""
-    until = time.perf_counter() + patience
-    best, quickest = training.plan, _trial(training, training.plan)
+def _fastest(training: Training, given: Sequence[str], usual: float) -> Plan:
+    """The plan with everything that is not `given` as is fastest, one thing after another; `usual` are the
+    seconds of a step as it is."""
+    best, quickest = training.plan, usual
     for name, others in _choices(training):
         if name in given:
             continue
         for other in others(best):
-            if time.perf_counter() > until:
-                break
             changed = replace(best, **{name: other})
             seconds = _trial_that_fits(training, changed)
             if seconds is None:

@@ -101,7 +101,7 @@ def show_charts(paper: Paper, told: Mapping[str, Any] | None) -> None:
             "**Measured here, scaled down**" if told is None or _scaled(told) else "**Measured here**"
         )
         if told is None:
-            st.markdown("Nothing yet: the button below repeats it.")
+            st.markdown("Nothing yet.")
         else:
             chart = papers_figures.measured(paper, told["rows"])
             st.plotly_chart(chart, theme="streamlit", config=PLAIN, key="measured")

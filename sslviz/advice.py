@@ -67,7 +67,7 @@ def advise(spec: Spec, status: Status, points: Sequence[Mapping[str, Any]]) -> A
         return None
     plan = spec.plan or {}
     if status.steps < FEW and plan.get("seconds"):
-        steps = f"{status.steps:,} {'step' if status.steps == 1 else 'steps'}"
+        steps = f"{status.steps:,} step{'' if status.steps == 1 else 's'}"
         return Advice("short", f"Only {steps} fit into so short a run on this machine. Train for longer.")
     count = HELDOUT if status.state == "done" else int(plan.get("glance") or GLANCE)
     trained = training_accuracy(status, points)

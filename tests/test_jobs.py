@@ -404,6 +404,28 @@ def test_a_job_that_does_not_heed_is_ended(monkeypatch: pytest.MonkeyPatch) -> N
     process.stdin.close()
 
 
+def test_a_job_that_was_started_anew_is_not_ended_for_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSLVIZ_CANCEL_SECONDS", "0.2")
+    ended: list[jobs.Job] = []
+
+    def end(self: jobs.Job) -> None:
+        ended.append(self)
+
+    monkeypatch.setattr(jobs.Job, "end", end)
+    monkeypatch.setattr("sslviz.jobs.short.LOOK_SECONDS", 0.01)
+    job = jobs.Job(settings.load().home / "jobs" / ("6" * 12))
+    job.folder.mkdir(parents=True)
+    with FileLock(job.lock):
+        job.set_status(state="running", pid=os.getpid())
+        job.cancel_flag.touch()
+        job._press()
+        assert ended == [job]
+        job.set_status(state="running")
+        job.cancel_flag.unlink()  # as starting it again does
+        job._press()
+        assert ended == [job]
+
+
 def test_a_job_whose_process_is_gone_has_failed() -> None:
     folder = settings.load().home / "jobs" / ("0" * 12)
     folder.mkdir(parents=True)

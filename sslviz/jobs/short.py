@@ -123,8 +123,8 @@ class Job:
         # A run that it follows has half of this to heed.
         until = time.monotonic() + 2 * settings.load().cancel_seconds
         while time.monotonic() < until:
-            if self.status().state not in ("queued", "running"):
-                return
+            if self.status().state not in ("queued", "running") or not self.cancel_flag.exists():
+                return  # it has ended, and may have been started anew since
             time.sleep(LOOK_SECONDS)
         self.end()
         for _ in range(20):

@@ -72,14 +72,13 @@ def material(run: Run, data: Data, scale: Scale) -> Material:
     )
 
 
-def told(run: Run, data: Data, scale: Scale, device: str, report: Report | None) -> tuple[float, Told]:
+def told(run: Run, given: Material, scale: Scale, device: str, report: Report | None) -> tuple[float, Told]:
     """(share of the turns told, labels told), by classifiers of three layers.
 
     The trained network is read as the authors did, with the BatchNorm statistics of its training; the
     untrained one has none, and takes those of the training images. What one network's classifiers told is
     kept, so whoever is interrupted in the other's has lost only those.
     """
-    given = material(run, data, scale)
     trained = networks.trained(run)
     untrained = features.estimated(networks.untrained(run), given.task, given.train, device=device)
     plan = probe_plan(scale, len(given.train), (run.spec.plan or {})["precision"])
@@ -99,11 +98,8 @@ def told(run: Run, data: Data, scale: Scale, device: str, report: Report | None)
     return rotation_accuracy(trained, given.task, given.test, device), found
 
 
-def told_linearly(
-    run: Run, data: Data, scale: Scale, device: str, report: Report | None
-) -> tuple[float, Told]:
+def told_linearly(run: Run, given: Material, device: str, report: Report | None) -> tuple[float, Told]:
     """The same by linear probes of features as everywhere else: the map's means over 2 × 2 quarters."""
-    given = material(run, data, scale)
     labels, answers = given.labels.numpy(), given.answers.numpy()
     trained = networks.trained(run)
     found: Told = {}
@@ -117,12 +113,9 @@ def told_linearly(
     return rotation_accuracy(trained, given.task, given.test, device), found
 
 
-def told_by_labels(
-    run: Run, data: Data, scale: Scale, device: str, report: Report | None
-) -> NDArray[np.bool_]:
+def told_by_labels(run: Run, given: Material, device: str, report: Report | None) -> NDArray[np.bool_]:
     """bool (M,): of which test images the label is told by the run's network, trained for as many steps by
     the run's plan on the labels that the classifiers have."""
-    given = material(run, data, scale)
     steps = max(1, run.status().step)
     plan = labelled.plan_of(replace(Plan(**(run.spec.plan or {})), steps=steps), len(given.train))
 

@@ -158,8 +158,11 @@ class RotNet(Paper):
 
         (run,) = runs
         by_published = scale.model == PUBLISHED_MODEL
-        judge = blocks.told if by_published else blocks.told_linearly
-        turns, found = judge(run, data, scale, device, report)
+        given = blocks.material(run, data, scale)
+        if by_published:
+            turns, found = blocks.told(run, given, scale, device, report)
+        else:
+            turns, found = blocks.told_linearly(run, given, device, report)
         tested = len(next(iter(found["run"].values())))
         published, reruns = (self.published, RERUNS) if by_published else ({}, {})
         measured = self.measured if by_published else "labels told by a linear probe"
@@ -172,7 +175,7 @@ class RotNet(Paper):
                     rerun=reruns.get(block), right=right,
                 )
             )  # fmt: skip
-        right = blocks.told_by_labels(run, data, scale, device, report)
+        right = blocks.told_by_labels(run, given, device, report)
         quoted = dict(QUOTED)
         beside = quoted.pop(ON_LABELS) if published else None
         share, chance = float(right.mean()), 1 / len(data.names)

@@ -8,12 +8,12 @@ from typing import Any
 
 import streamlit as st
 
-from sslviz import jobs
+from sslviz import imagesets, jobs
 from sslviz.errors import UserError
 from sslviz.jobs import Job
 from sslviz.papers import PAPERS, Paper
 from sslviz.papers.records import Repetition, repetitions
-from sslviz.papers.repeating import command_of, gather, images_for
+from sslviz.papers.repeating import command_of, images_for
 from sslviz.ui import frame, looks, papers_figures, pictures, prose, visitor, work
 from sslviz.ui.words import percent
 
@@ -58,7 +58,7 @@ def _cannot(paper: Paper, scale: str, images: str) -> UserError | None:
     if images == images_for(workspace, paper.scales[scale]):
         return None
     try:
-        gather(workspace, paper, paper.scales[scale], images, None)
+        paper.gather(imagesets.open_set(workspace, images))
     except UserError as error:
         return error
     return None

@@ -51,7 +51,7 @@ def figures(run: Run, status: Status) -> list[tuple[str, str, str, str]]:
             left = duration(status.seconds / status.step * (status.steps - status.step))
         cells.append(("Time left", left, f"{duration(status.seconds)} so far" if status.seconds else "", ""))
     else:
-        steps = f"{status.step:,} {'step' if status.step == 1 else 'steps'}" if status.step else ""
+        steps = f"{status.step:,} step{'' if status.step == 1 else 's'}" if status.step else ""
         cells.append(("Trained for", duration(status.seconds) if status.seconds else "–", steps, ""))
     return cells
 

@@ -20,7 +20,7 @@ from sslviz import archives, imagesets, ingest, settings
 from sslviz.errors import UserError
 from sslviz.images.pool import Outcome, Payload, _Pool
 from sslviz.ingest import Report
-from sslviz.ingest.sources import label_names
+from sslviz.splits import label_names
 from sslviz.tables import as_csv
 from sslviz.tasks import TASKS
 

@@ -16,7 +16,7 @@ APP = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
 
 ORDER = (
     ("errors", "visible"),
-    ("settings", "files", "allocating", "threads"),
+    ("settings", "files", "allocating", "threads", "splits"),
     ("images", "archives", "tasks", "figures", "tables", "kept", "intervals", "quotas", "journal"),
     ("imagesets", "runs", "model", "plan", "recipes", "options"),
     ("features", "neighbors"),
@@ -63,6 +63,7 @@ ORDER = (
 """From the ground up: a module imports from the rows above its own and from nowhere else in the package."""
 LAYERS = {module: layer for layer, row in enumerate(ORDER) for module in row}
 WITHOUT_TORCH = (
+    "splits",
     "archives",
     "images",
     "imagesets",

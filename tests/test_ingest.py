@@ -28,7 +28,8 @@ from sslviz.images import Stored
 from sslviz.images.pool import decode_all
 from sslviz.imagesets import ImageSet, NewImage
 from sslviz.imagesets.packs import Pack
-from sslviz.ingest.sources import label_names, listing
+from sslviz.ingest.sources import listing
+from sslviz.splits import for_testing, label_names, testing_last
 
 
 def png(seed: int, side: int = 40, kind: str = "PNG") -> bytes:
@@ -83,6 +84,25 @@ LABELS = {
 def test_folders_are_labels(case: str) -> None:
     names, labels = LABELS[case]
     assert label_names(names) == labels
+
+
+@pytest.mark.parametrize(
+    ("names", "tested"),
+    [
+        (["test/a/1.png", "train/a/2.png", "val/a/3.png"], [0]),
+        (["d\\TEST\\a\\1.png", "d/train/a/2.png"], [0]),
+        (["train/a/1.png", "val/a/2.png", "b/3.png"], [1]),
+        (["train/test/1.png", "test/train/2.png"], [1]),
+        (["images/test/1.png", "images/a/2.png"], [0]),
+        (["test/a/1.png", "test/b/2.png"], []),  # all there is: nothing would be left to train on
+        (["cat/test.png", "dog/2.png", ""], []),
+        ([], []),
+    ],
+)
+def test_folders_for_testing_are_told_and_come_last(names: list[str], tested: list[int]) -> None:
+    assert for_testing(names) == [place in tested for place in range(len(names))]
+    others = [place for place in range(len(names)) if place not in tested]
+    assert testing_last(names) == others + tested
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "bytes", "staged"])

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
-from sslviz import cli, imagesets, networks, papers, runs, settings
+from sslviz import archives, cli, imagesets, ingest, networks, papers, runs, settings
 from sslviz.classifiers import published
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet, NewImage
@@ -121,7 +122,7 @@ def test_sets_are_divided_by_name_or_by_a_second_set() -> None:
     assert divide(joined.images).train == 6  # as CIFAR-10 comes
     with pytest.raises(UserError, match="does not say which"):
         divide(known)
-    with pytest.raises(UserError, match="does not say which"):
+    with pytest.raises(UserError, match="before those to be trained on"):
         divide(imagesets.merge(settings.workspace(), ["asked", "known"], "wrong way round"))
     with pytest.raises(UserError, match=r"All images of 'known' are in"):
         divide(joined.images, known)
@@ -131,6 +132,29 @@ def test_sets_are_divided_by_name_or_by_a_second_set() -> None:
     asked.relabel(asked.ids[:1], None)
     with pytest.raises(UserError, match="not all labelled"):
         divide(known, asked)
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "files"])
+def test_a_folder_says_by_itself_what_is_tested_on(kind: str, tmp_path: Path) -> None:
+    """Test comes before train in the alphabet, and in the zip; and the letters of a folder may be large."""
+    names = [
+        f"{part}/{label}/{n}.png" for part in ("Test", "train") for label in ("a", "b") for n in (1, 2, 3)
+    ]
+    files = []
+    for number, name in enumerate(names):
+        path = tmp_path / "own" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40), (10 * number, 200 - 10 * number, 90)).save(path)
+        files.append((f"own/{name}", path.read_bytes()))
+    sources: dict[str, list[Any]] = {"folder": [tmp_path / "own"], "files": files}
+    (tmp_path / "own.zip").write_bytes(archives.pack(files))
+    sources["zip"] = [tmp_path / "own.zip"]
+    own = imagesets.create(settings.workspace(), "own")
+    assert ingest.ingest(own, sources[kind], processes=1).added == 12
+    found = divide(own)
+    assert (found.train, found.names) == (6, ["a", "b"])
+    assert all("train/" in name for name in own.names[:6])
+    assert all("Test/" in name for name in own.names[6:])
 
 
 def test_rotation_accuracy_is_that_of_every_turn() -> None:

@@ -15,12 +15,10 @@ from sslviz import archives
 from sslviz.errors import UserError
 from sslviz.images.pool import Payload
 from sslviz.settings import Settings
+from sslviz.splits import SPLITS, label_names, testing_last
 
 Source = Path | tuple[str, bytes | Path]
 """A file, folder or zip; or the name that a browser gave, and the bytes or where they were put."""
-
-SPLITS = {"train", "val", "valid", "validation", "test", "images"}
-"""Folders that say what images are for rather than what they show."""
 
 
 class Candidate(NamedTuple):
@@ -97,7 +95,10 @@ class _Group:
 
 
 def gather(sources: Iterable[Source], settings: Settings) -> Sources:
-    """List `sources`. What cannot be had becomes a candidate with a reason; nothing is raised."""
+    """List `sources`. What cannot be had becomes a candidate with a reason; nothing is raised.
+
+    Of each tree, what is in a folder for testing comes after the rest, so that it can be divided from it.
+    """
     result = Sources(settings)
     loose = _Group("", [])
     payloads: list[Payload] = []
@@ -113,7 +114,8 @@ def gather(sources: Iterable[Source], settings: Settings) -> Sources:
         loose.names.append(name)
         payloads.append(where)
         loose.size += _size(where)
-    loose.payloads = payloads
+    order = testing_last(loose.names)
+    loose.names, loose.payloads = [loose.names[at] for at in order], [payloads[at] for at in order]
     _label_siblings([group for group in result.groups if group.folder is not None])
     if loose.names:
         result.groups.append(loose)
@@ -147,6 +149,7 @@ def _group(name: str, where: bytes | Path, settings: Settings) -> _Group | None:
         files, problems = listing(where)
         if not files and not problems:
             problems = [(name, UserError("is a folder without a file in it"))]
+        files = [files[at] for at in testing_last([file.name for file in files])]
         names = [file.name for file in files] + [problem for problem, _ in problems]
         payloads = [_in_folder(file) for file in files] + [reason for _, reason in problems]
         size = sum(file.size for file in files)
@@ -237,19 +240,3 @@ def listing_digest(path: Path) -> str:
         status = path.stat()
         digest.update(repr((path.name, status.st_size, status.st_mtime_ns)).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
-
-
-def label_names(names: Sequence[str]) -> list[str | None]:
-    """Labels of files in one tree: the first folder above each that says what it shows.
-
-    A folder that all the files share says nothing, and neither do `SPLITS`.
-    """
-    folders = [_folders(name) for name in names]
-    tops = {parts[0] if parts else None for parts in folders}
-    shared = 1 if len(tops) == 1 and None not in tops else 0
-    return [next((f for f in parts[shared:] if f.lower() not in SPLITS), None) for parts in folders]
-
-
-def _folders(name: str) -> list[str]:
-    parts = re.split(r"[/\\]", name)[:-1]
-    return [part for part in parts if part not in {"", ".", ".."} and not re.fullmatch(r"[A-Za-z]:", part)]

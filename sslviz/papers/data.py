@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sslviz import imagesets, scenes
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
+from sslviz.splits import for_testing
 
 Rows = NDArray[np.int64]
 
@@ -54,7 +55,7 @@ def whole(images: ImageSet, test: ImageSet | None = None, *, labelled: bool = Fa
 
 
 def divide(images: ImageSet, test: ImageSet | None = None) -> Data:
-    """A set divided into training and test images: by its names, as CIFAR-10 comes, or with a `test` set.
+    """A set divided into training and test images: by the folders in its names, or with a `test` set.
 
     Two sets are joined in a third, which is made once; what is in both is trained on. The built-in scenes are
     divided by their numbers. Raises `UserError` for a set that does not say what is to be tested on, and
@@ -64,11 +65,18 @@ def divide(images: ImageSet, test: ImageSet | None = None) -> Data:
         return _labelled(_joined(images, test), len(images))
     if images.builtin and images.name == scenes.NAME:
         return _labelled(images, round(SCENES_TRAIN * len(images)))
-    train = sum(1 for name in images.names if not name.startswith("test/"))
-    if not 0 < train < len(images) or any(name.startswith("test/") for name in images.names[:train]):
+    tested = for_testing(images.names)
+    train = tested.count(False)
+    if train == len(images):
         raise UserError(
             f"The set {images.name!r} does not say which images are to be tested on.",
-            "On the command line, --test names a second set for that.",
+            "Make one of a folder that has folders train and test in it; or, on the command line, --test "
+            "names a second set.",
+        )
+    if any(tested[:train]):
+        raise UserError(
+            f"The set {images.name!r} has images to be tested on before those to be trained on.",
+            "Make it anew from its folder, and they come last.",
         )
     return _labelled(images, train)
 

@@ -25,10 +25,10 @@ from sslviz.train.loop import AHEAD, DRAWN, Training
 from sslviz.train.replaying import BEFORE_CAPTURE
 
 TRIAL_SECONDS = 0.3
-"""Of steps, to compare two ways; three steps at least, or two draws of several."""
+"""Of steps, to compare two ways; three steps at least, or on a GPU two draws of several."""
 MEASURE_SECONDS = 1.0
 """Of steps, in the way that was chosen."""
-TRIAL_STEPS = 15
+TRIAL_STEPS = 10
 """Steps that are taken to try other ways, where each takes long."""
 PATIENCE, TRYING = 5.0, 0.15
 """Seconds that those may take, or so large a share of the run where that is longer."""
@@ -142,7 +142,9 @@ def _choices(training: Training) -> Iterator[tuple[str, Callable[[Plan], list[An
 def _trial(training: Training, plan: Plan) -> float:
     """Seconds of a step with this plan, at best: other work on the machine must not decide."""
     _adopt(training, plan)
-    return min(_steps(training, TRIAL_SECONDS))
+    # A processor's step is the same whether its batch is drawn alone or with others, and takes long.
+    together = training.ahead if training.device.type == "cuda" else 1
+    return min(_steps(training, TRIAL_SECONDS, together))
 
 
 def _trial_that_fits(training: Training, plan: Plan) -> float | None:
@@ -159,30 +161,29 @@ def _adopt(training: Training, plan: Plan) -> None:
         torch.set_num_threads(plan.threads)
 
 
-def _steps(training: Training, least: float) -> list[float]:
-    """Seconds of a step, again and again over `least` seconds, three times or more. Where several steps are
-    drawn at once, so many are timed together, twice or more, and their mean taken."""
-    several = training.ahead
+def _steps(training: Training, least: float, together: int) -> list[float]:
+    """Seconds of a step, again and again over `least` seconds, three times or more; the means of so many
+    `together`, where they are drawn at once, twice or more."""
     # The first steps choose kernels and fill caches.
-    for _ in range(BEFORE_CAPTURE + several if training.device.type == "cuda" else 2):
+    for _ in range(BEFORE_CAPTURE + training.ahead if training.device.type == "cuda" else 1):
         training.train_step()
     wait(training.device)
     began = time.perf_counter()
     taken: list[float] = []
-    fewest = 3 if several == 1 else 2
+    fewest = 3 if together == 1 else 2
     while len(taken) < fewest or (time.perf_counter() - began < least and len(taken) < 200):
         before = time.perf_counter()
-        for _ in range(several):
+        for _ in range(together):
             training.train_step()
         wait(training.device)
-        taken.append((time.perf_counter() - before) / several)
+        taken.append((time.perf_counter() - before) / together)
     return taken
 
 
 def _speed(training: Training) -> Speed:
     """What a run as `training` stands will take."""
     plan, task, device = training.plan, training.task, training.device
-    step = statistics.median(_steps(training, MEASURE_SECONDS))
+    step = statistics.median(_steps(training, MEASURE_SECONDS, training.ahead))
     rows = training.heldout_rows.repeat(-(-EXAMPLES // len(training.heldout_rows)))[:EXAMPLES]
     batch = training.problem.make(rows, seed_for(0, "time"))
     made = len(batch)

@@ -151,7 +151,8 @@ def _get_going(spec: Spec, plan: Mapping[str, Any]) -> str:
     recipe = RECIPES.get(spec.task, DEFAULT)
     # Plans give a larger batch a higher rate, see `sslviz.train.planning`.
     batch = plan.get("batch") or recipe.batch
-    rate, usual = plan.get("lr", spec.lr), recipe.lr * math.sqrt(max(1.0, batch / recipe.batch))
+    rate, usual = plan.get("lr", spec.lr), recipe.rate(spec.count or 0)
+    usual *= math.sqrt(max(1.0, batch / recipe.batch))
     # The rates of another optimiser, which was the recipe's once, are other numbers.
     alike = plan.get("optimizer", recipe.optimizer) == recipe.optimizer
     if alike and isinstance(rate, int | float) and rate > 2.0 * usual:

@@ -817,6 +817,16 @@ def test_weights_decay_less_where_images_are_many() -> None:
     assert make_plan(task, many, steps=1).weight_decay == pytest.approx(decay / 2)
 
 
+def test_of_many_images_rotation_turns_its_weights_by_less_at_a_step() -> None:
+    few, many = (torch.zeros(count, 3, 16, 16, dtype=torch.uint8) for count in (4_000, 4_001))
+    task = make_task("rotation")
+    assert make_plan(task, many, steps=1).lr == pytest.approx(0.6 * make_plan(task, few, steps=1).lr)
+    assert make_plan(task, many, steps=1, lr=0.2).lr == 0.2
+    other = make_task("jigsaw")
+    few, many = (torch.zeros(count, 3, 48, 48, dtype=torch.uint8) for count in (4_000, 4_001))
+    assert make_plan(other, many, steps=1).lr == make_plan(other, few, steps=1).lr
+
+
 def test_a_processor_draws_small_views_for_several_steps_at_once() -> None:
     task = make_task("rotation")
     assert Training(task, pictures(20, 16), plan(batch=4)).ahead == 4

@@ -11,7 +11,7 @@ import torch
 
 from sslviz.errors import UserError
 from sslviz.plan import MEASURING, Plan, steps_within
-from sslviz.recipes import DEFAULT, MANY, RECIPES
+from sslviz.recipes import DEFAULT, RECIPES
 from sslviz.tasks.base import Task
 from sslviz.train.draws import HELDOUT, Images
 from sslviz.train.measuring import Calibration, Speed, has_bf16, measured, usable_threads
@@ -87,8 +87,8 @@ def _usual(task: Task, images: int, device: str) -> Plan:
     return Plan(
         steps=1,
         batch=recipe.batch,
-        lr=recipe.lr,
-        weight_decay=recipe.weight_decay * min(1.0, MANY / images),
+        lr=recipe.rate(images),
+        weight_decay=recipe.decay(images),
         optimizer=recipe.optimizer,
         momentum=recipe.momentum,
         precision="bf16" if has_bf16(torch.device(device)) else "fp32",

@@ -24,7 +24,9 @@ def label_names(names: Sequence[str]) -> list[str | None]:
 
 def for_testing(names: Sequence[str]) -> list[bool]:
     """Which files of one tree are for testing, by the first of `USES` above each; none where all would be."""
-    first = [next((f for f in map(str.lower, folders(name)) if f in USES), None) for name in names]
+    trees = [name[: 1 + max(name.rfind("/"), name.rfind("\\"))] for name in names]
+    use = {tree: next((f for f in map(str.lower, folders(tree)) if f in USES), None) for tree in set(trees)}
+    first = [use[tree] for tree in trees]
     for split in TESTING:
         found = [name in split for name in first]
         if any(found):

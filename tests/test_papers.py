@@ -134,7 +134,7 @@ def test_sets_are_divided_by_name_or_by_a_second_set() -> None:
         divide(known, asked)
 
 
-@pytest.mark.parametrize("kind", ["folder", "zip", "files"])
+@pytest.mark.parametrize("kind", ["folder", "zip", "files", "two folders"])
 def test_a_folder_says_by_itself_what_is_tested_on(kind: str, tmp_path: Path) -> None:
     """Test comes before train in the alphabet, and in the zip; and the letters of a folder may be large."""
     names = [
@@ -147,14 +147,16 @@ def test_a_folder_says_by_itself_what_is_tested_on(kind: str, tmp_path: Path) ->
         Image.new("RGB", (40, 40), (10 * number, 200 - 10 * number, 90)).save(path)
         files.append((f"own/{name}", path.read_bytes()))
     sources: dict[str, list[Any]] = {"folder": [tmp_path / "own"], "files": files}
+    sources["two folders"] = [tmp_path / "own" / "Test", tmp_path / "own" / "train"]
     (tmp_path / "own.zip").write_bytes(archives.pack(files))
     sources["zip"] = [tmp_path / "own.zip"]
     own = imagesets.create(settings.workspace(), "own")
     assert ingest.ingest(own, sources[kind], processes=1).added == 12
     found = divide(own)
     assert (found.train, found.names) == (6, ["a", "b"])
-    assert all("train/" in name for name in own.names[:6])
-    assert all("Test/" in name for name in own.names[6:])
+    names = [f"{entry.source}/{entry.name}" for entry in own.entries]
+    assert all("train/" in name for name in names[:6])
+    assert all("Test/" in name for name in names[6:])
 
 
 def test_rotation_accuracy_is_that_of_every_turn() -> None:

@@ -97,7 +97,7 @@ class _Group:
 def gather(sources: Iterable[Source], settings: Settings) -> Sources:
     """List `sources`. What cannot be had becomes a candidate with a reason; nothing is raised.
 
-    Of each tree, what is in a folder for testing comes after the rest, so that it can be divided from it.
+    What is in a folder for testing comes after the rest, so that it can be divided from it.
     """
     result = Sources(settings)
     loose = _Group("", [])
@@ -116,6 +116,7 @@ def gather(sources: Iterable[Source], settings: Settings) -> Sources:
         loose.size += _size(where)
     order = testing_last(loose.names)
     loose.names, loose.payloads = [loose.names[at] for at in order], [payloads[at] for at in order]
+    result.groups = [result.groups[at] for at in testing_last([f"{one.name}/" for one in result.groups])]
     _label_siblings([group for group in result.groups if group.folder is not None])
     if loose.names:
         result.groups.append(loose)

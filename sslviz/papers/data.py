@@ -66,12 +66,14 @@ def divide(images: ImageSet, test: ImageSet | None = None) -> Data:
     if images.builtin and images.name == scenes.NAME:
         return _labelled(images, round(SCENES_TRAIN * len(images)))
     tested = for_testing(images.names)
+    if not any(tested):  # train and test may have been handed over as two folders
+        tested = for_testing([f"{entry.source}/{entry.name}" for entry in images.entries])
     train = tested.count(False)
     if train == len(images):
         raise UserError(
             f"The set {images.name!r} does not say which images are to be tested on.",
-            "Make one of a folder that has folders train and test in it; or, on the command line, --test "
-            "names a second set.",
+            "Make one of a folder that has folders train and test in it. On the command line, --test names "
+            "a second set.",
         )
     if any(tested[:train]):
         raise UserError(

@@ -19,7 +19,7 @@ from typing import IO
 
 from sslviz.errors import UserError
 from sslviz.settings import Settings
-from sslviz.splits import testing_last
+from sslviz.splits import training_first
 
 _JUNK = {".ds_store", "thumbs.db", "desktop.ini", "__macosx"}
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, struct.error)
@@ -202,7 +202,7 @@ def _name(member: zipfile.ZipInfo) -> str:
 def _wanted(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """What is to be read, in the zip's order, but what is for testing after the rest."""
     wanted = [m for m in archive.infolist() if not m.is_dir() and not is_junk(m.filename)]
-    return [wanted[at] for at in testing_last([_name(member) for member in wanted])]
+    return [wanted[at] for at in training_first([_name(member) for member in wanted])]
 
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes | UserError:

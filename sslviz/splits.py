@@ -34,8 +34,8 @@ def for_testing(names: Sequence[str]) -> list[bool]:
     return [False] * len(names)
 
 
-def testing_last(names: Sequence[str]) -> list[int]:
-    """The places of the names, those for testing after all others."""
+def training_first(names: Sequence[str]) -> list[int]:
+    """The places of the names: those for training, then those for testing."""
     tested = for_testing(names)
     return sorted(range(len(names)), key=tested.__getitem__)
 

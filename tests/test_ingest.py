@@ -29,7 +29,7 @@ from sslviz.images.pool import decode_all
 from sslviz.imagesets import ImageSet, NewImage
 from sslviz.imagesets.packs import Pack
 from sslviz.ingest.sources import listing
-from sslviz.splits import for_testing, label_names, testing_last
+from sslviz.splits import for_testing, label_names, training_first
 
 
 def png(seed: int, side: int = 40, kind: str = "PNG") -> bytes:
@@ -102,7 +102,7 @@ def test_folders_are_labels(case: str) -> None:
 def test_folders_for_testing_are_told_and_come_last(names: list[str], tested: list[int]) -> None:
     assert for_testing(names) == [place in tested for place in range(len(names))]
     others = [place for place in range(len(names)) if place not in tested]
-    assert testing_last(names) == others + tested
+    assert training_first(names) == others + tested
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "bytes", "staged"])

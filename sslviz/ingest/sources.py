@@ -15,7 +15,7 @@ from sslviz import archives
 from sslviz.errors import UserError
 from sslviz.images.pool import Payload
 from sslviz.settings import Settings
-from sslviz.splits import SPLITS, label_names, testing_last
+from sslviz.splits import SPLITS, label_names, training_first
 
 Source = Path | tuple[str, bytes | Path]
 """A file, folder or zip; or the name that a browser gave, and the bytes or where they were put."""
@@ -114,9 +114,9 @@ def gather(sources: Iterable[Source], settings: Settings) -> Sources:
         loose.names.append(name)
         payloads.append(where)
         loose.size += _size(where)
-    order = testing_last(loose.names)
+    order = training_first(loose.names)
     loose.names, loose.payloads = [loose.names[at] for at in order], [payloads[at] for at in order]
-    result.groups = [result.groups[at] for at in testing_last([f"{one.name}/" for one in result.groups])]
+    result.groups = [result.groups[at] for at in training_first([f"{one.name}/" for one in result.groups])]
     _label_siblings([group for group in result.groups if group.folder is not None])
     if loose.names:
         result.groups.append(loose)
@@ -150,7 +150,7 @@ def _group(name: str, where: bytes | Path, settings: Settings) -> _Group | None:
         files, problems = listing(where)
         if not files and not problems:
             problems = [(name, UserError("is a folder without a file in it"))]
-        files = [files[at] for at in testing_last([file.name for file in files])]
+        files = [files[at] for at in training_first([file.name for file in files])]
         names = [file.name for file in files] + [problem for problem, _ in problems]
         payloads = [_in_folder(file) for file in files] + [reason for _, reason in problems]
         size = sum(file.size for file in files)

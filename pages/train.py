@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from sslviz import runs
+from sslviz import origins, runs
 from sslviz.errors import UserError
 from sslviz.ui import frame, plotly_js, run_view, train_form, words
 
@@ -13,13 +13,12 @@ frame.require()
 def over(run: runs.Run) -> None:
     """What to do with a run that has ended."""
     status = run.status()
+    learned = status.state in ("done", "cancelled") and next(run.checkpoints(), None) is not None
     with st.container(horizontal=True):
-        if status.state in ("done", "cancelled") and st.button(
-            "See the map", icon=":material/scatter_plot:", type="primary"
-        ):
+        if learned and st.button("See the map", icon=":material/scatter_plot:", type="primary"):
             frame.turn_to(run.spec.images)
             st.switch_page("pages/embeddings.py", query_params={"run": run.id})
-        longer = status.state in ("done", "cancelled") and not run.bundled  # whose images need not be here
+        longer = learned and not run.bundled  # whose images need not be here
         if longer and st.button(train_form.longer(), icon=":material/more_time:"):
             with frame.guard():
                 st.query_params["run"] = train_form.begin(train_form.further(run)).id
@@ -40,7 +39,7 @@ def watch(run: runs.Run) -> None:
     if run.status().state not in run_view.LIVE:
         over(run)
     with st.expander("What was asked"):
-        train_form.command(run.spec)
+        train_form.command(origins.command_of(run))
 
 
 def ask() -> None:
@@ -60,7 +59,7 @@ def ask() -> None:
             st.query_params.pop("task", None)
             st.query_params["run"] = further.id
             st.rerun()
-    train_form.command(spec)
+    train_form.command(spec.command)
 
 
 wanted = st.query_params.get("run")

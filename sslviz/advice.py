@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sslviz.intervals import percent
 from sslviz.recipes import DEFAULT, RECIPES
 from sslviz.runs import Spec, Status
 
@@ -66,7 +67,7 @@ def advise(spec: Spec, status: Status, points: Sequence[Mapping[str, Any]]) -> A
     if heldout is None or chance is None or not status.steps or status.step < EARLY * status.steps:
         return None
     plan = spec.plan or {}
-    if status.steps < FEW and plan.get("seconds"):
+    if status.steps < FEW and plan.get("seconds") is not None:
         steps = f"{status.steps:,} step{'' if status.steps == 1 else 's'}"
         return Advice("short", f"Only {steps} fit into so short a run on this machine. Train for longer.")
     count = HELDOUT if status.state == "done" else int(plan.get("glance") or GLANCE)
@@ -74,7 +75,8 @@ def advise(spec: Spec, status: Status, points: Sequence[Mapping[str, Any]]) -> A
     by_heart = trained is not None and _far_above(trained, heldout, chance, count)
     if not above_chance(heldout, chance, count):
         seen = (
-            f"its answers on held-out images, {heldout:.1%} right, are within noise of guessing, {chance:.1%}"
+            f"its answers on held-out images, {percent(heldout)} right, are within noise of guessing, "
+            f"{percent(chance)}"
         )
         if by_heart:
             return Advice("chance", f"It knows the {trained:.0%} of its training by heart, but {seen}. "
@@ -142,7 +144,7 @@ def _features(spec: Spec, status: Status, heldout: float, chance: float, count: 
     return Advice(
         "features",
         f"It answers {heldout:.0%} of the held-out questions right, but its features tell labels no better "
-        f"than before the training ({knn:.1%}, untrained {untrained:.1%}). {remedy}.",
+        f"than before the training ({percent(knn)}, untrained {percent(untrained)}). {remedy}.",
     )
 
 

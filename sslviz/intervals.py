@@ -20,6 +20,15 @@ Z = 1.96
 HALVINGS = 50
 
 
+def percent(share: float) -> str:
+    """A share as people read it, in [0, 1]: tenths of a per cent, rounded as browsers round them, and two
+    digits of what is less than one, for one in two thousand is not a tenth of a per cent."""
+    if 0 < share < 0.01:
+        return f"{100 * share:.2g}%"
+    tenths = math.floor(1000 * share + 0.5 + 1e-9)
+    return f"{tenths / 10:.1f}".removesuffix(".0") + "%"
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Two classifiers, asked about the same queries."""

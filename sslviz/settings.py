@@ -57,7 +57,7 @@ class Settings:
     linger_seconds: float = 60.0
     """How long the supervisor stays when no server is left and nothing is queued."""
     silence_seconds: float = 120.0
-    """A run without a new metric for this long is shown as not responding."""
+    """A run that has not been heard of for this long is shown as not responding."""
     ready_for_jobs: int = 1
     """Whether a process is kept ready for maps, UMAP compiled: some 900 MB of memory while the app is served,
     for ten seconds or more that the first map need not wait. Nought does without."""

@@ -26,8 +26,9 @@ WARM_SECONDS = 8.0
 """A spare waits this long: first the server paints its page."""
 TIDY_SECONDS = 3600.0
 """How often it looks for what can go."""
-BEGIN_SECONDS = 120.0
-"""A process that has not taken its run's lock after this long is given up."""
+BEGIN_SECONDS = 600.0
+"""A process that has not taken its run's lock after this long is given up: importing torch takes two minutes
+where many others want the processor."""
 READY_SECONDS = 300.0
 """A process that has lived so long had got ready."""
 OFFER_SECONDS = 3.0

@@ -123,7 +123,9 @@ def expire(now: float | None = None) -> list[str]:
             gone.append(workspace.name)
     there = {path.name for path in visitors()}
     for job, owner in _jobs():
-        if NAME.fullmatch(owner.name) and owner.name not in there and not is_held(job.lock):
+        # The first upload of a visitor begins before there is a workspace.
+        begun = job.status().state in ("queued", "running")
+        if NAME.fullmatch(owner.name) and owner.name not in there and not begun:
             _drop(job)
     sweep_uploads(now)
     return gone

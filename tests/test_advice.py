@@ -60,6 +60,7 @@ def test_a_run_of_hardly_any_steps_is_told_so_whatever_its_figures() -> None:
     short = {"steps": 1, "step": 1, "heldout_accuracy": 0.6}
     advice = told(plan={"seconds": 30.0}, **short)
     assert (advice.kind, "1 step fit" in advice.text) == ("short", True)
+    assert told(plan={"seconds": 0.0}, **short).kind == "short"  # measuring the machine took all of it
     assert told(plan={"seconds": 30.0}, **short | {"steps": 20, "step": 20}) is None
     assert told(**short) is None  # so many were asked for
 

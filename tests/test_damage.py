@@ -20,8 +20,7 @@ from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run, Spec
 from sslviz.train import Training
-from sslviz.worker import training as glue
-from sslviz.worker import work_run
+from sslviz.worker import diary, work_run
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +28,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluations on few examples, and a checkpoint after every step."""
     monkeypatch.setattr("sslviz.train.draws.HELDOUT", 16)
     monkeypatch.setattr("sslviz.train.planning.GLANCE", 16)
-    monkeypatch.setattr(glue, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(diary, "CHECKPOINT_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from sslviz import files, runs, settings
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
 from sslviz.runs import Run, Spec, checkpoints
+from sslviz.worker import diary, work_run
 from sslviz.worker import training as glue
-from sslviz.worker import work_run
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +28,8 @@ def often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Evaluations on few examples, and everything is written after every step."""
     monkeypatch.setattr("sslviz.train.draws.HELDOUT", 16)
     monkeypatch.setattr("sslviz.train.planning.GLANCE", 16)
-    monkeypatch.setattr(glue, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(glue, "STATUS_SECONDS", 0.0)
+    monkeypatch.setattr(diary, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(diary, "STATUS_SECONDS", 0.0)
     monkeypatch.setattr("sslviz.worker.snapshots.SECONDS", 1e9)
     # A thread that says now and then that the run lives, and whose failure is none: it spoils the count.
     monkeypatch.setattr(glue, "_alive", lambda run: contextlib.nullcontext())
@@ -142,8 +142,8 @@ def test_a_run_whose_files_may_not_grow_fails_with_the_disk_named(images: ImageS
     assert resource.RLIMIT_FSIZE
     run = make_run(images, steps=2000)
     code = FEW + (
-        "import resource, signal, sys; from sslviz.worker import main, training; "
-        "training.CHECKPOINT_SECONDS = 0.0; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "import resource, signal, sys; from sslviz.worker import diary, main; "
+        "diary.CHECKPOINT_SECONDS = 0.0; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); main(sys.argv[1:])"
     )
     process = python(code, str(run.folder))

@@ -48,10 +48,10 @@ def train(folder: str, environment: dict[str, str]) -> None:
     os.environ.update(environment)
     from sslviz import jobs, worker
     from sslviz.train import draws, planning
-    from sslviz.worker import snapshots, training
+    from sslviz.worker import diary, snapshots
 
     draws.HELDOUT = planning.GLANCE = 16
-    training.CHECKPOINT_SECONDS, training.STATUS_SECONDS = 0.1, 0.01
+    diary.CHECKPOINT_SECONDS, diary.STATUS_SECONDS = 0.1, 0.01
     snapshots.SECONDS = 1e9
     jobs.lower_priority = lambda: None  # nobody else is served here
     os.fsync = lambda fd: None  # what was written outlives a process without it, though no power cut
@@ -156,7 +156,7 @@ def test_a_disk_that_is_full_at_any_write_leaves_old_or_new(
     """The run fails with a sentence, where there is room for it, and goes on when there is room again."""
     monkeypatch.setattr("sslviz.train.draws.HELDOUT", 16)
     monkeypatch.setattr("sslviz.train.planning.GLANCE", 16)
-    monkeypatch.setattr("sslviz.worker.training.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("sslviz.worker.diary.CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr("sslviz.worker.snapshots.SECONDS", 1e9)
     monkeypatch.setattr(os, "fsync", lambda _: None)
     whole = make_run(images, steps=2)

@@ -43,7 +43,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             pixels = images.decode_jpeg(data)
             yield key, images.reencode(pixels, limits.store_side, limits.thumbnail_side)
 
-    monkeypatch.setattr(runs, "ORPHAN_SECONDS", -1.0)
+    monkeypatch.setattr("sslviz.runs.folder.ORPHAN_SECONDS", -1.0)
     monkeypatch.setattr("sslviz.ingest.decode_all", decoded)
     monkeypatch.setattr("sslviz.images.pool.decode_all", decoded)
     return recorded(monkeypatch)

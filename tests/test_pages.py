@@ -650,6 +650,20 @@ def test_levels_have_room_for_their_words() -> None:
     assert len([level for level in chart.levels if level.panel == 0]) == 2  # both lines are there
     assert told["raw pixels 50%"].below  # the highest of its panel
     assert not told["untrained 20%"].below
+    near = replace(low, knn_untrained=0.36, knn_pixels=0.35, knn_chance=0.36)
+    chart = curves.build([run], [near])
+    assert chart is not None
+    in_features = [(level.value, level.text, level.below) for level in chart.levels if level.panel == 1]
+    # One text for all, above the highest of them, and 0.36 is two lines.
+    assert in_features[-1][1:] == ("untrained 36% · commonest label 36% · raw pixels 35%", False) or (
+        in_features[-1][1:] == ("commonest label 36% · untrained 36% · raw pixels 35%", False)
+    )
+    assert [value for value, *_ in in_features] == [0.35, 0.36, 0.36]
+    elsewhere = runs.create(settings.workspace(), Spec(task="rotation", images="x", fingerprint="y"))
+    elsewhere.append_metric({"step": 1, "seconds": 1.0, "loss": 1.0, "accuracy": 0.5, "knn_accuracy": 0.4})
+    chart = curves.build([run, elsewhere], [low, low])
+    assert chart is not None
+    assert [level.text for level in chart.levels] == ["chance 0.05%"]  # no features of other images
 
 
 def test_options_that_an_address_made_up_start_no_run() -> None:

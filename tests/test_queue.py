@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations, pairwise
@@ -271,3 +272,25 @@ def test_how_long_is_not_known_of_steps_without_a_speed() -> None:
     faster = runs.create(first.workspace, Spec("rotation", "x", steps=10))
     faster.set_status(state="done", step=10, steps=10, seconds=5.0)
     assert jobs.expected_wait(second) == 50.0
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_limit_ends_a_wait_whatever_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = ask(0, steps=10_000_000), ask(0, steps=100)
+    first.set_spec(limit=2.0)
+    first = runs.open_run(first.workspace, first.id)
+    assert seconds_left(first) == 120.0
+    assert jobs.expected_wait(second) == 120.0
+    first.set_status(state="running", started=time.time() - 30, step=100, steps=10_000_000, seconds=5.0)
+    assert seconds_left(first) == pytest.approx(90.0, abs=1)
+    of_minutes = runs.create(first.workspace, Spec("rotation", "x", minutes=1.0)).set_spec(limit=2.0)
+    assert seconds_left(of_minutes) == 60.0
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_second_click_on_what_is_done_already_finds_it() -> None:
+    workspace, spec = settings.workspace("w0"), Spec("rotation", "x", steps=1)
+    first = jobs.ask(workspace, spec)
+    first.set_status(state="done", step=1, steps=1)
+    again = jobs.ask(workspace, spec)
+    assert (again.id, again.read_status().state) == (first.id, "done")

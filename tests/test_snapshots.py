@@ -18,8 +18,7 @@ from sslviz.imagesets import ImageSet
 from sslviz.plan import Plan
 from sslviz.runs import Run
 from sslviz.train import Training
-from sslviz.worker import snapshots, work_run
-from sslviz.worker import training as glue
+from sslviz.worker import diary, snapshots, work_run
 from sslviz.worker.snapshots import SHARES, fewer, is_due
 
 STEPS = 40
@@ -95,7 +94,7 @@ def test_a_run_that_was_stopped_and_goes_on_ends_with_the_same(
     whole, run = make_run(images, steps=STEPS), make_run(images, steps=STEPS)
     work_run(whole)
     monkeypatch.setattr("sslviz.worker.waiting.WAIT_SECONDS", 0.0)
-    monkeypatch.setattr(glue, "CHECKPOINT_SECONDS", every)
+    monkeypatch.setattr(diary, "CHECKPOINT_SECONDS", every)
     step_once = Training.train_step
 
     def train_step(self: Training) -> None:
@@ -114,7 +113,7 @@ def test_a_run_that_was_stopped_and_goes_on_ends_with_the_same(
             assert work_run(run).state == "cancelled"
     assert [step for step, _ in run.snapshots()] == [step for step in EXPECTED if step < 16]
     reached = next((step for step, _ in run.checkpoints()), 0)
-    monkeypatch.setattr(glue, "CHECKPOINT_SECONDS", 1e9)
+    monkeypatch.setattr(diary, "CHECKPOINT_SECONDS", 1e9)
     for stale in (14, 18):
         folder = run.folder / "snapshots" / str(stale)
         folder.mkdir()

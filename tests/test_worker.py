@@ -23,7 +23,7 @@ from sslviz.imagesets import ImageSet
 from sslviz.jobs import device_lock
 from sslviz.supervisor import Supervisor
 from sslviz.train import Metrics, Training
-from sslviz.worker import beginning, work_run
+from sslviz.worker import beginning, diary, work_run
 from sslviz.worker import training as glue
 
 
@@ -114,7 +114,7 @@ def test_a_killed_run_is_lost_and_resumes_as_if_nothing_had_been(
     whole = make_run(images)
     work_run(whole)
     run = make_run(images)
-    monkeypatch.setattr(glue, "CHECKPOINT_SECONDS", every)
+    monkeypatch.setattr(diary, "CHECKPOINT_SECONDS", every)
 
     def kill() -> None:
         raise Killed
@@ -163,8 +163,8 @@ def test_between_metrics_too_a_run_is_kept_and_goes_on_where_it_stopped(
 ) -> None:
     """Metrics come at steps 1, 4, 8, …; the run ends after step 6."""
     monkeypatch.setattr("sslviz.worker.waiting.WAIT_SECONDS", 0.0)
-    monkeypatch.setattr(glue, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(glue, "STATUS_SECONDS", 0.0)
+    monkeypatch.setattr(diary, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(diary, "STATUS_SECONDS", 0.0)
     make_plan = beginning.make_plan
     monkeypatch.setattr(
         beginning, "make_plan", lambda *a, **k: replace(make_plan(*a, **k), log_every=4, evaluate_every=8)
@@ -195,7 +195,7 @@ def test_a_status_is_written_by_the_clock_between_metrics(
 ) -> None:
     """Each step takes half a second of a made-up clock, and metrics are twenty steps apart."""
     now = 1000.0
-    monkeypatch.setattr(glue, "time", SimpleNamespace(monotonic=lambda: now, time=lambda: now))
+    monkeypatch.setattr(diary, "time", SimpleNamespace(monotonic=lambda: now, time=lambda: now))
     make_plan = beginning.make_plan
     monkeypatch.setattr(
         beginning, "make_plan", lambda *a, **k: replace(make_plan(*a, **k), log_every=20, evaluate_every=40)
@@ -212,7 +212,7 @@ def test_a_status_is_written_by_the_clock_between_metrics(
     told: list[tuple[float, int]] = []
     work_run(run, lambda status: told.append((now, status.step)) if status.state == "running" else None)
     times, steps = [when for when, step in told if step], [step for _, step in told if step]
-    assert max(after - before for before, after in pairwise(times)) <= glue.STATUS_SECONDS + 0.5
+    assert max(after - before for before, after in pairwise(times)) <= diary.STATUS_SECONDS + 0.5
     assert len(set(steps)) > 10
     kept = sorted(int(path.name) for path in (run.folder / "checkpoints").iterdir())
     assert kept == [21, 40]  # after the first step past ten seconds, and at the end
@@ -308,7 +308,7 @@ def test_half_a_batch_goes_on_where_the_whole_one_was(
     images: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And by then the whole one's network is gone, with all that it held."""
-    monkeypatch.setattr(glue, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(diary, "CHECKPOINT_SECONDS", 0.0)
     whole = Training.train_step
     networks_: list[weakref.ref[Any]] = []
     reached: list[tuple[int, int]] = []
@@ -336,7 +336,7 @@ def test_half_a_batch_goes_on_where_the_whole_one_was(
 
 
 def test_a_resume_without_memory_loses_nothing(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(glue, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(diary, "CHECKPOINT_SECONDS", 0.0)
     whole = Training.train_step
 
     def stopped(self: Training) -> None:
@@ -416,7 +416,7 @@ def test_a_renamed_set_is_found_and_a_changed_one_is_not_resumed(images: ImageSe
 
 
 def test_a_damaged_checkpoint_is_passed_over(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(glue, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(diary, "CHECKPOINT_SECONDS", 0.0)
     whole = make_run(images)
     work_run(whole)
     newest, older = [path for _, path in whole.checkpoints()]

@@ -17,6 +17,7 @@ from small_runs import end_all, pictures, python, wait_for
 
 from sslviz import imagesets, jobs, kept, runs, settings, workspaces
 from sslviz.errors import UserError
+from sslviz.files import write_json
 from sslviz.imagesets import ImageSet, NewImage
 from sslviz.runs import Run, Spec
 
@@ -178,6 +179,19 @@ def test_nothing_expires_while_something_is_at_work_there() -> None:
     with FileLock(run.lock):
         assert workspaces.expire(NOW + 8 * DAY) == []
     assert workspaces.expire(NOW + 8 * DAY) == [mine.name]
+
+
+def test_the_first_upload_of_a_visitor_may_begin_before_there_is_a_workspace() -> None:
+    """Between its start and its lock lie seconds on a busy server; what never began goes later."""
+    workspace = settings.load().home / "workspaces" / workspaces.of_token("n" * 43)
+    job = jobs.Job(settings.load().home / "jobs" / "abcdefgh0123")
+    write_json(job.folder / "job.json", {"kind": "ingest", "arguments": {"workspace": str(workspace)}})
+    write_json(job.folder / "status.json", {"state": "queued", "updated": time.time()})
+    workspaces.expire()
+    assert job.read_status().state == "queued"
+    write_json(job.folder / "status.json", {"state": "queued", "updated": time.time() - 3600})
+    workspaces.expire()
+    assert not job.folder.exists()
 
 
 def test_uploads_that_nobody_came_to_read_go_after_a_day() -> None:

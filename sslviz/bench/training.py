@@ -23,8 +23,9 @@ from sslviz.tasks import TASKS
 from sslviz.train import Metrics, Training, make_plan
 from sslviz.train.learning import Learner
 from sslviz.train.measuring import Calibration, wait
+from sslviz.worker.diary import Diary
 from sslviz.worker.looking import Looker
-from sslviz.worker.training import Diary, Followed
+from sslviz.worker.training import Followed
 from sslviz.worker.waiting import Stop
 
 ROUNDS = 4

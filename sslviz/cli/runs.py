@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,13 @@ def runs(
 ) -> int:
     """Without an action the runs there are; else one of them."""
     from sslviz import jobs, settings
-    from sslviz.runs import ID, listing, open_run
+    from sslviz.runs import ID, open_run
 
     workspace = settings.workspace()
+    if out is not None and action != "export":
+        raise UserError("--out is for `sslviz runs export`.", "Leave it out, or export the run.")
     if not action:
-        list_runs(listing(workspace), as_json)
+        list_runs(workspace, as_json)
         return 0
     if action not in ACTIONS:
         if which or not (ID.fullmatch(action) or action == "latest"):
@@ -51,7 +54,7 @@ def runs(
         return 0
     if action == "cancel":
         cancel(run)
-    found = described(run, jobs.turn(run))
+    found = described(run, sets_of(workspace), jobs.turn(run))
     if action == "export":
         path = out or Path(f"sslviz-{run.id}.zip")
         export(run, path)
@@ -81,10 +84,11 @@ def export(run: Run, path: Path) -> None:
         raise
 
 
-def described(run: Run, turn: Turn | None = None) -> dict[str, Any]:
+def described(run: Run, sets: Mapping[str, str], turn: Turn | None = None) -> dict[str, Any]:
     """A run's status with what it is a run of, how long it has been silent where that is too long, and when
-    its turn comes where it waits."""
+    its turn comes where it waits. `sets` are the names that image sets have now, by their ids."""
     spec, status = run.spec, run.status()
+    spec = replace(spec, images=sets.get(spec.images_id, spec.images))
     return {
         "run": run.id,
         "folder": str(run.folder),
@@ -104,6 +108,13 @@ def described(run: Run, turn: Turn | None = None) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def sets_of(workspace: Path) -> dict[str, str]:
+    """The names of image sets by their ids."""
+    from sslviz import imagesets
+
+    return {found.id: found.name for found in imagesets.names(workspace) if not found.problem}
+
+
 def _state(found: dict[str, Any]) -> str:
     """The state of a described run for people."""
     if "place" in found and found["state"] == "queued":
@@ -120,12 +131,16 @@ def waiting(place: int, seconds: float, known: bool) -> str:
     return f"queued, {before}" + (f", in {'about' if known else 'at least'} {minutes}" if seconds else "")
 
 
-def list_runs(found: list[Run], as_json: bool) -> None:
+def list_runs(workspace: Path, as_json: bool) -> None:
     from sslviz import jobs
+    from sslviz.runs import listing
+
+    found = listing(workspace)
 
     rows = [("run", "state", "task", "images", "steps", "held out", "chance", "title")]
     turns = jobs.turns()
-    told = [described(run, turns.get(run.id)) for run in found]
+    sets = sets_of(workspace)
+    told = [described(run, sets, turns.get(run.id)) for run in found]
     rows += [
         (
             one["run"], _state(one), one["task"], one["images"], f"{one['step']:,}",
@@ -141,14 +156,19 @@ def list_runs(found: list[Run], as_json: bool) -> None:
 
 
 def cancel(run: Run) -> None:
-    """Ask a run to stop and wait until it has."""
-    from sslviz import settings
+    """Ask a run to stop and wait until it has. Raises `UserError` where it does not."""
+    from sslviz import jobs, settings
 
     if run.status().state not in ("queued", "running"):
         return
     run.cancel()
     until = time.monotonic() + 2 * settings.load().cancel_seconds
-    while run.status().state in ("queued", "running") and time.monotonic() < until:
+    while run.status().state in ("queued", "running"):
+        if time.monotonic() > until:
+            raise UserError(
+                f"Run {run.id} was asked to stop and has not stopped yet.", "Ask again in half a minute."
+            )
+        jobs.keep_supervisor()  # which ends a process that does not heed
         time.sleep(0.1)
 
 

@@ -87,6 +87,13 @@ def _inherited(
             )
         if parent.spec.plan is None:
             raise UserError(f"Run {parent.id} has no plan to replay: it never began.", "Choose another run.")
+        batches = {plan.get("batch") for plan in (*parent.spec.replans, parent.spec.plan)}
+        if len(batches) > 1:
+            asked = f"--steps {parent.spec.plan['steps']} --batch {parent.spec.plan['batch']}"
+            raise UserError(
+                f"Run {parent.id} went on with a smaller batch when memory ran out: no plan says its course.",
+                f"Train with {asked}.",
+            )
         inherited = {
             name: getattr(parent.spec, name) for name in ("model", "size", "seed", "options", "start")
         }
@@ -148,7 +155,7 @@ def follow(run: Run, as_json: bool) -> int:
     status = attend(run)
     ended = f"Run {run.id} is {status.state} after {counted(status.step, 'step')} and {status.seconds:.1f} s"
     reached = f"held-out accuracy {percent(status.heldout_accuracy)}, chance {percent(status.chance)}"
-    emit(summary(run, status), as_json, f"{ended}: {reached}.")
+    emit(summary(run, status), as_json, f"{ended}: {reached}. {status.remark}".rstrip())
     return INTERRUPTED if status.state == "cancelled" else 0
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from safetensors.torch import save
 
-from sslviz import archives, networks
+from sslviz import archives, networks, origins
 from sslviz.export.encoder import source
 from sslviz.model import LARGE_RESNET_VIEW, Encoder
 from sslviz.runs import Run
@@ -45,7 +45,7 @@ def pack(run: Run) -> bytes:
         ("spec.json", as_json(asdict(run.spec))),
         ("status.json", as_json(status)),
         ("note.json", as_json({"title": run.title, "note": run.note})),
-        ("command.txt", (run.spec.command + "\n").encode()),
+        ("command.txt", (origins.command_of(run) + "\n").encode()),
     ]
     return archives.pack([(f"sslviz-{run.id}/{name}", data) for name, data in files])
 

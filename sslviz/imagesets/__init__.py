@@ -47,6 +47,7 @@ __all__ = [
     "NewImage",
     "Sample",
     "Summary",
+    "check_name",
     "count_images",
     "create",
     "delete",

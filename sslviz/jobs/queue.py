@@ -30,7 +30,7 @@ from sslviz.errors import UserError
 from sslviz.files import as_json, read_json, replacing, write_json, writing
 from sslviz.jobs import processes
 from sslviz.jobs.processes import lock_file
-from sslviz.runs import Run, Spec, is_held, new_id
+from sslviz.runs import Run, Spec, Status, is_held, new_id
 
 DOUBLE_CLICK_SECONDS = 3.0
 """The same run asked for again within this time is the same click, in whatever tab it is heard."""
@@ -64,6 +64,8 @@ def ask(workspace: Path, spec: Spec) -> Run:
             quotas.check_minutes(workspace, spec.minutes)
             _check_waiting(workspace)
         run = known or runs.create(workspace, spec)
+        if run.status().state == "done":  # known, and so short that it is over
+            return run
         try:
             submit(run)
         except BaseException:
@@ -94,9 +96,11 @@ def _asked(spec: Spec) -> dict[str, Any]:
 def submit(run: Run) -> None:
     """Queue a run, new or to be resumed, and see to it that a supervisor lives. Twice is once.
 
-    Raises `UserError` for a home that cannot be written to, and where as many of the workspace wait as may.
+    Raises `UserError` for a home that cannot be written to, a run that was deleted, and where as many of the
+    workspace wait as may.
     """
     run.refuse_read_only("be resumed")
+    run.refuse_deleted()
     queue = settings.load().home / "queue"
     with writing(queue):
         queue.mkdir(parents=True, exist_ok=True)
@@ -326,8 +330,18 @@ def _device_of(run: Run, devices: tuple[str, ...]) -> frozenset[str]:
 
 def seconds_left(run: Run) -> float | None:
     """What a run, at work or waiting, will take: from its own speed, its budget, the run it replays, or the
-    speed of the newest run like it; None where none of these tells."""
-    spec, status = run.spec, run.read_status()
+    speed of the newest run like it, and no more than it may; None where none of these tells."""
+    status = run.read_status()
+    found = _unlimited(run, status)
+    if run.spec.limit is None or run.spec.minutes is not None:  # which were held against the limit already
+        return found
+    at_work = time.time() - status.started if status.state == "running" and status.started else 0.0
+    left = max(0.0, 60.0 * run.spec.limit - at_work)
+    return left if found is None else min(found, left)
+
+
+def _unlimited(run: Run, status: Status) -> float | None:
+    spec = run.spec
     if status.step and status.steps and status.seconds:
         return status.seconds / status.step * max(0, status.steps - status.step)
     if spec.minutes is not None:

@@ -65,7 +65,7 @@ class Spec:
     steps: Several | None = None
     like: str | None = None
     """Run whose plan is replayed."""
-    lr: Annotated[float, Field(gt=0)] | None = None
+    lr: Annotated[float, Field(gt=0, le=1e30)] | None = None
     batch: Annotated[int, Field(gt=0, le=10**6)] | None = None
     precision: str | None = None
     channels_last: bool | None = None
@@ -82,7 +82,7 @@ class Spec:
     plan: dict[str, Any] | None = None
     """`dataclasses.asdict` of the plan, once fixed."""
     replans: list[dict[str, Any]] = field(default_factory=list)
-    """Earlier plans that a slower machine, or too little memory, made the run give up."""
+    """Earlier plans that another speed than expected, or too little memory, made the run give up midway."""
     side: Side | None = None
     """S that the run trained on."""
     view: Side | None = None

@@ -1,5 +1,6 @@
 """What a run draws, and from what. Every generator is derived from the seed by purpose: what a step draws
-depends on the seed and its number alone, so a run that is resumed takes the course it would have taken."""
+depends on the seed, its number and how many steps are drawn at once (`Training.ahead`) alone, so a run that
+is resumed takes the course it would have taken."""
 
 from __future__ import annotations
 

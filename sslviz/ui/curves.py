@@ -38,6 +38,8 @@ def draw(found: Sequence[Run], key: str, offered: dict[str, str] | None = None) 
 
     `offered` are runs to lay over it, by id with their names.
     """
+    if all(run.status().finished_state and not curves.joined(run)[0] for run in found):
+        return  # there is nothing, and nothing will come
     shown = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key=f"controls_{key}"):
         across = st.segmented_control(
@@ -122,6 +124,8 @@ def names(found: Sequence[Run]) -> list[str]:
 
 ROOM = 0.12
 """Of a panel's height, that words on a line take."""
+WIDE = 52
+"""Letters that a line has room for on a phone."""
 
 
 def build(
@@ -161,7 +165,7 @@ def build(
         panels=[(name, name != LOSS) for name in panels],
         runs=[Line(run.id, name, color) for run, name, color in zip(found, called, colors, strict=True)],
         curves=drawn,
-        levels=_levels(statuses, panels, drawn),
+        levels=_levels(found, statuses, panels, drawn),
         begins=[x * scale for x in begins],
     )
 
@@ -209,51 +213,63 @@ def _curve(
     return [Curve(panel, place, kind, color, x, [smoothed[i] for i in shown], raw=y)]
 
 
-def _levels(statuses: Sequence[Status], panels: Sequence[str], drawn: Sequence[Curve]) -> list[Level]:
-    """What a curve is to be held against: each value once, however many runs have it; values that are so near
-    to each other that their words would lie on one another share them."""
+def _levels(
+    found: Sequence[Run], statuses: Sequence[Status], panels: Sequence[str], drawn: Sequence[Curve]
+) -> list[Level]:
+    """What a curve is to be held against: each value once, however many runs have it. Of features on other
+    images than each other's there is none, for no line would be that of all."""
     wanted = [(ACCURACY, "chance", "chance", "dash", "end")]
-    if FEATURE in panels:
+    if FEATURE in panels and len({run.spec.fingerprint for run in found}) == 1:
         wanted += [
             (FEATURE, "knn_untrained", "untrained", "dot", "end"),
             (FEATURE, "knn_pixels", "raw pixels", "dot", "start"),
             (FEATURE, "knn_chance", "commonest label", "dash", "middle"),
         ]
-    levels = []
+    lines: list[Level] = []
     for panel, field, name, dash, at in wanted:
-        place = panels.index(panel)
-        known = sorted({round(v, 4) for s in statuses if (v := getattr(s, field, None)) is not None})
-        room = ROOM * max([*known, *_heights(drawn, place)], default=0.0)
-        for group in _near(known, room):
-            said = f"{name} {' and '.join(map(words.percent, group))}"
-            levels += [Level(place, value, "", dash, at) for value in group[:-1]]
-            levels.append(Level(place, group[-1], said, dash, at))
-    return [replace(level, below=_crowded(level, levels, drawn)) for level in levels]
+        values = {getattr(status, field) for status in statuses} - {None}
+        known = sorted({round(value, 4) for value in values})
+        lines += [Level(panels.index(panel), value, name, dash, at) for value in known]
+    worded: list[Level] = []
+    for place in range(len(panels)):
+        own, heights = [level for level in lines if level.panel == place], _heights(drawn, place)
+        top = max([*heights, *(level.value for level in own)], default=0.0)
+        for group in _near(own, ROOM * top):
+            worded += _worded(group, top)
+    return worded
 
 
-def _near(values: Sequence[float], room: float) -> list[list[float]]:
-    """`values`, ascending, in groups: each is nearer than `room` to the first of its group."""
-    groups: list[list[float]] = []
-    for value in values:
-        if groups and value - groups[-1][0] < room:
-            groups[-1].append(value)
+def _near(levels: Sequence[Level], room: float) -> list[list[Level]]:
+    """Levels, ascending, in groups: within one the words on a line, which take `room`, lie on the next."""
+    groups: list[list[Level]] = []
+    for level in sorted(levels, key=lambda one: one.value):
+        if groups and level.value - groups[-1][-1].value < room:
+            groups[-1].append(level)
         else:
-            groups.append([value])
+            groups.append([level])
     return groups
+
+
+def _worded(group: Sequence[Level], top: float) -> list[Level]:
+    """A group that shares its words, from high to low: on its highest line, or under its lowest where there
+    is no room above. `top` is where the panel ends."""
+    values: dict[str, list[float]] = {}
+    for level in reversed(group):
+        values.setdefault(level.text, []).append(level.value)
+    said = [f"{name} {' and '.join(map(words.percent, sorted(them)))}" for name, them in values.items()]
+    below = top - group[-1].value < 0.03 * top and group[0].value > ROOM * top
+    bearer = group[0] if below else group[-1]
+    joined = (" · " if len(" · ".join(said)) <= WIDE else "\n").join(said)
+    place = bearer.place if len(said) == 1 else "start"
+    return [
+        replace(level, text=joined, place=place, below=below) if level is bearer else replace(level, text="")
+        for level in group
+    ]
 
 
 def _heights(drawn: Sequence[Curve], panel: int) -> list[float]:
     """What the curves of a panel reach."""
     return [y for curve in drawn if curve.panel == panel for y in curve.y if y is not None]
-
-
-def _crowded(level: Level, levels: Sequence[Level], drawn: Sequence[Curve]) -> bool:
-    """Whether the next line above, or the panel's upper end, is where the words of `level` would stand."""
-    others = [other.value for other in levels if other.panel == level.panel and other.text]
-    top = max([level.value, *others, *_heights(drawn, level.panel)])
-    room = ROOM * top
-    near = any(0 < value - level.value < room for value in others)
-    return level.value > room and (near or top - level.value < 0.03 * top)
 
 
 def _label(

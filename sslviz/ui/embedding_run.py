@@ -51,6 +51,8 @@ def _unusable(asked: str) -> UserError:
         run = runs.open_run(frame.workspace(), asked)
     except UserError as unknown:
         return UserError(unknown.message, "It may have been deleted; choose another one.")
+    if run.status().finished_state:
+        return UserError(f"Run {run.id} ended before it had learned anything.", "Choose another one.")
     return UserError(f"Run {run.id} has no weights yet.", "Wait until it has trained for some seconds.")
 
 

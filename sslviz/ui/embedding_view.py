@@ -78,7 +78,7 @@ def _pieces(images: ImageSet) -> ImageSet:
             st.query_params.pop(name, None)
 
     st.toggle(
-        f"Pieces of the {len(images)} images",
+        f"Pieces of the {len(images)} images" if len(images) > 1 else "Pieces of the image",
         key="map_crops",
         on_change=switched,
         help="With few images a map is nearly empty. Pieces of them, coloured by the image they are from, "

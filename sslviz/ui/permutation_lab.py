@@ -128,6 +128,9 @@ def _histogram(spread: Spread) -> Figure:
         customdata=[spread.pairs[d] for d in slots],
         text=[_label(spread.pairs[d], total) for d in slots],
         textposition="outside",
+        constraintext="none",
+        textangle=0,
+        textfont={"size": 11},
         cliponaxis=False,
         hovertemplate="%{customdata:,} pairs differ in %{x} slots<extra></extra>",
     )

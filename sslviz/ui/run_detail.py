@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from sslviz import comparison, runs
+from sslviz import comparison, origins, runs
 from sslviz.errors import UserError
 from sslviz.runs import Run, Status
 from sslviz.ui import curves, frame, pictures, run_view, train_form, visitor, words
@@ -40,7 +40,7 @@ def detail(run: Run) -> None:
     _actions(run, state)
     if state != "unreadable":
         with st.expander("What was asked"):
-            train_form.command(run.spec)
+            train_form.command(origins.command_of(run))
             st.json({k: v for k, v in run.spec.__dict__.items() if v not in (None, "", [], {})}, expanded=1)
 
 
@@ -180,6 +180,7 @@ FIGURES: tuple[tuple[str, Callable[[Status], Any], Callable[[Any], str], bool], 
     ("Chance", lambda s: s.chance, words.percent, False),
     ("Features", lambda s: s.knn_accuracy, words.percent, True),
     ("Features, untrained", lambda s: s.knn_untrained, words.percent, False),
+    ("Features, commonest label", lambda s: s.knn_chance, words.percent, False),
     ("Training accuracy", lambda s: s.train_accuracy, words.percent, False),
     ("Steps", lambda s: s.step or None, lambda n: f"{n:,}", False),
     ("Trained for", lambda s: s.seconds or None, words.duration, False),
@@ -196,13 +197,15 @@ def side_by_side(found: Sequence[Run], statuses: Sequence[Status]) -> str:
     same_task = (
         len({(run.spec.task, status.chance) for run, status in zip(found, statuses, strict=True)}) == 1
     )
+    same_images = len({run.spec.fingerprint for run in found}) == 1
     for name, of, write, ranked in FIGURES:
         values = [of(status) for status in statuses]
         known = [value for value in values if value is not None]
         if not known:
             continue
-        # Accuracies at different tasks are not a race.
-        best = max(known) if ranked and len(set(known)) > 1 and (same_task or name == "Features") else None
+        # Accuracies at different tasks, and features of different images, are not a race.
+        race = same_images if name == "Features" else same_task
+        best = max(known) if ranked and race and len(set(known)) > 1 else None
         said = ["–" if v is None else f"<b>{write(v)}</b>" if v == best else write(v) for v in values]
         cells = "".join(f"<td>{one}</td>" for one in said)
         rows.append(f'<tr><th scope="row">{name}</th>{cells}</tr>')

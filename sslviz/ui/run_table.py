@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 from datetime import datetime
 from typing import Any
 
@@ -114,7 +115,8 @@ def columns(found: list[Run], statuses: list[Status]) -> dict[str, list[Any]]:
 
 def _share(value: float | None) -> float | None:
     """A fraction that is written with as many digits as it deserves."""
-    return None if value is None else round(value, 3 if value > 0.01 else 4)
+    digits = 1_000 if value is not None and value >= 0.01 else 10_000
+    return None if value is None else math.floor(digits * value + 0.5 + 1e-9) / digits
 
 
 def _looks(found: list[Run]) -> dict[str, Any]:

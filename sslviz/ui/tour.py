@@ -17,7 +17,7 @@ import streamlit as st
 
 from sslviz.ui import pictures, prose
 
-PLACE = re.compile(r"\*(?P<time>[\d½]+ minutes?), at `(?P<page>\w+)(?:\?(?P<query>[^`]*))?`\.\*")
+PLACE = re.compile(r"\*(?P<time>[\d½]+ minutes?), at `(?P<page>\w*)(?:\?(?P<query>[^`]*))?`\.\*")
 """The first line of a stop: how long it takes, and where."""
 PARTS = re.compile(r"^\*\*(Exercise|Answer)\.\*\* ", re.MULTILINE)
 
@@ -58,7 +58,7 @@ def stops() -> tuple[Stop, ...]:
                 number=number,
                 title=heading.partition("·")[2].strip(),
                 time=place["time"],
-                page=place["page"],
+                page=place["page"] or "start",
                 text=parts[0][place.end() :].strip(),
                 exercise=parts[2].strip(),
                 answer=parts[4].strip(),

@@ -129,9 +129,11 @@ def begin(spec: Spec) -> Run:
 
 def further(run: Run, minutes: float | None = None) -> Spec:
     """What to ask for to train `run` for longer: the same, from its weights, with a plan of its own. The same
-    seed holds the same images out; see `Spec.since`."""
+    seed holds the same images out; see `Spec.since`. Of a published experiment the rate and the batch are its
+    own optimiser's, and are left behind."""
+    spec = replace(run.spec, lr=None, batch=None, origin="") if run.spec.origin else run.spec
     return replace(
-        run.spec,
+        spec,
         start=run.id,
         minutes=settings.load().run_minutes if minutes is None else minutes,
         steps=None,
@@ -153,7 +155,7 @@ def longer() -> str:
     return f"Train another {amount}"
 
 
-def command(spec: Spec) -> None:
+def command(text: str) -> None:
     """The same as a command, with a button that copies it."""
-    st.code(spec.command, language=None, wrap_lines=True)
+    st.code(text, language=None, wrap_lines=True)
     st.caption("The same in a terminal.")

@@ -57,16 +57,20 @@ def _target() -> str | None:
     ]
     current = frame.current()
     first = own.index(current) if current in own else 0
+    # Another key for another set: what was chosen for the one before would stay.
     chosen = st.selectbox(
         "Into the set",
         own or ["photos"],
         index=first,
         accept_new_options=True,
         format_func=pictures.name_of,
-        key="upload_target",
+        key=f"upload_target_{current if current in own else ''}",
         help="Type a name to make a new set.",
     )
-    return (chosen or "").strip() or None
+    name = (chosen or "").strip()
+    if name and name not in own:  # said before anything is handed over
+        imagesets.check_name(frame.workspace(), name)
+    return name or None
 
 
 def _begin(target: str, files: Sequence[Any]) -> None:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sslviz import comparison, jobs
+from sslviz import advice, comparison, intervals, jobs
 from sslviz.runs import Run, Spec, Status
 from sslviz.ui import looks, pictures
 
 
 def percent(value: float | None) -> str:
     """A fraction as people read it; a dash where there is none."""
-    if value is None:
-        return "–"
-    if 0 < value < 0.01:
-        return f"{100 * value:.2g}%"  # one in two thousand is not a tenth of a percent
-    return f"{value:.1%}".replace(".0%", "%")
+    return "–" if value is None else intervals.percent(value)
 
 
 def duration(seconds: float) -> str:
@@ -112,8 +108,8 @@ def verdict(status: Status) -> str:
     times = status.heldout_accuracy / status.chance
     than = (
         f", {times:,.{1 if times < 10 else 0}f} times as often as guessing ({percent(status.chance)})"
-        if times > 1.05
-        else (f", no better than guessing ({percent(status.chance)}): train for longer")
+        if advice.above_chance(status.heldout_accuracy, status.chance, advice.HELDOUT)
+        else f", within noise of guessing ({percent(status.chance)})"
     )
     return f"It answers **{percent(status.heldout_accuracy)}** of the held-out questions right{than}."
 

@@ -57,9 +57,11 @@ def plan_for(run: Run, task: Task, squares: Any, device: str, *, halve: bool) ->
         # Beginning anew; a checkpoint says itself what re-plans there had been.
         first = plan if plan.seconds is None else plan.replans_as_of(())
         return replace(first, batch=max(1, plan.batch // 2))
+    like = plan_of(open_run(run.workspace, spec.like)) if spec.like else None
     batch = spec.batch
     if halve:
-        batch = max(1, (batch or RECIPES.get(task.name, DEFAULT).batch) // 2)
+        usual = RECIPES.get(task.name, DEFAULT).batch if like is None else like.batch
+        batch = max(1, (batch or usual) // 2)
     path = kept.area_of("calibration") / "speeds.bin"
     calibration = _read_calibration(path)
     known = dict(calibration)
@@ -70,7 +72,7 @@ def plan_for(run: Run, task: Task, squares: Any, device: str, *, halve: bool) ->
         device=device,
         minutes=spec.minutes,
         steps=spec.steps,
-        like=plan_of(open_run(run.workspace, spec.like)) if spec.like else None,
+        like=like,
         lr=spec.lr,
         batch=batch,
         precision=spec.precision,
@@ -80,7 +82,17 @@ def plan_for(run: Run, task: Task, squares: Any, device: str, *, halve: bool) ->
     )
     if calibration != known:
         kept.write(path, {}, speeds=calibration)
-    return plan
+    return plan if plan.held_out_from is not None else replace(plan, held_out_from=_kept_apart(run))
+
+
+def _kept_apart(run: Run) -> int | None:
+    """`Plan.held_out_from` of the run that this one starts from, where that had the same images: what was not
+    to be seen stays apart."""
+    if run.spec.start is None:
+        return None
+    parent = open_run(run.workspace, run.spec.start).spec
+    found = (parent.plan or {}).get("held_out_from")
+    return found if parent.fingerprint == run.spec.fingerprint and isinstance(found, int) else None
 
 
 def plan_of(run: Run) -> Plan:

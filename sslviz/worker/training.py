@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import save
 
 from sslviz import journal, origins, settings
 from sslviz.errors import UserError
@@ -21,18 +20,20 @@ from sslviz.files import writing
 from sslviz.model import Network
 from sslviz.options import make_task
 from sslviz.plan import Plan
-from sslviz.runs import Run, Status, checkpoints, open_run
-from sslviz.train import Metrics, Training
+from sslviz.runs import Run, Status, open_run
+from sslviz.train import Training
 from sslviz.train.learning import release_memory
 from sslviz.visible import visible
-from sslviz.worker.beginning import plan_for, plan_of, saved_state, start_weights
+from sslviz.worker.beginning import plan_for, saved_state, start_weights
+from sslviz.worker.diary import STATUS_SECONDS, Diary, figures_kept
 from sslviz.worker.looking import Looker
-from sslviz.worker.memory import memory_bytes
-from sslviz.worker.snapshots import Snapshots
 from sslviz.worker.waiting import Cancelled, Report, Stop, hold_device
 
-CHECKPOINT_SECONDS = 10.0
-STATUS_SECONDS = 1.0
+LACKING = ("DefaultCPUAllocator", "allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
+"""Words of torch's and CUDA's errors where memory does not suffice."""
+
+
+ALONE = "Its one image is trained on and asked about: what is called held out tells nothing."
 
 
 def warm_up() -> None:
@@ -44,11 +45,13 @@ def warm_up() -> None:
 
 def work_run(run: Run, report: Report | None = None, claim: Callable[[], bool] = lambda: True) -> Status:
     """Train `run` until it is done, cancelled or has failed; returns how it ended. It never raises for what
-    goes wrong with the run itself, only `UserError` where another process is at work on it.
+    goes wrong with the run itself, only `UserError` where another process is at work on it and where it was
+    deleted.
 
     A run with a checkpoint goes on from there. `report` is called at every change of the status. `claim` is
     asked once the run is this process's, and may refuse it: the run is then left as it is.
     """
+    run.refuse_deleted()
     lock = FileLock(run.lock, thread_local=False)
     try:
         # Whoever asks whether the run lives holds its lock for an instant.
@@ -60,7 +63,7 @@ def work_run(run: Run, report: Report | None = None, claim: Callable[[], bool] =
         lock.release()
         return run.status()
     tell = report or (lambda _: None)
-    stop = Stop(run)
+    stop, threads = Stop(run), torch.get_num_threads()
     try:
         with stop.listening():
             tell(run.set_status(state="queued", message="Starting.", hint="", pid=os.getpid(), finished=None))
@@ -76,6 +79,7 @@ def work_run(run: Run, report: Report | None = None, claim: Callable[[], bool] =
             state="failed", message=error.message, hint=error.hint, finished=time.time(), pid=None
         )
     finally:
+        torch.set_num_threads(threads)  # the next run in this process measures for itself
         run.cancel_flag.unlink(missing_ok=True)
         lock.release()
 
@@ -149,59 +153,6 @@ class Followed(Training):
         return {"knn_accuracy": share, "knn_block": block}
 
 
-class Diary:
-    """What a run at work writes down: how it stands once a second, what a resume needs every ten.
-
-    By the clock and not by metrics, between which there may be a few seconds or many minutes.
-    """
-
-    def __init__(self, run: Run, training: Training, tell: Report) -> None:
-        self.run, self.training, self.tell = run, training, tell
-        self.wrote = self.told = time.monotonic()
-        self.figures: dict[str, Any] = {}
-        self.fresh = False
-        self.snapshots = Snapshots(run, training)
-        self.snapshots.drop_later()
-
-    def keep(self) -> None:
-        """Between two steps: write what is due. Costs two looks at the clock."""
-        self.say_how_it_stands()
-        if self.training.step and time.monotonic() - self.wrote > CHECKPOINT_SECONDS:
-            _checkpoint(self.run, self.training)
-            self.wrote = time.monotonic()
-        if (failed := self.snapshots.keep()) and "remark" not in self.figures:
-            self.figures["remark"] = f"{self.run.read_status().remark} {failed}".strip()
-
-    def note(self, metrics: Metrics) -> None:
-        """Add metrics to the curves, and a plan that has changed to the spec."""
-        self.run.append_metric(asdict(metrics))
-        self.figures |= _figures(metrics)
-        self.fresh = True
-        if metrics.note or self.training.plan != plan_of(self.run):
-            self.run = _replanned(self.run, self.training.plan)
-            self.figures |= {"steps": self.training.plan.steps}
-        self.say_how_it_stands(at_once=metrics.step == 1)
-
-    def say_how_it_stands(self, *, at_once: bool = False) -> None:
-        """Write the status where it is a second old."""
-        if at_once or time.monotonic() - self.told > STATUS_SECONDS:
-            # Of one or two steps the speed would be a matter of chance.
-            figures = self.figures if self.fresh else self.now()
-            memory = memory_bytes(self.training.device)
-            self.tell(self.run.set_status(**figures | {"memory_bytes": memory}))
-            self.told, self.fresh = time.monotonic(), False
-
-    def now(self) -> dict[str, Any]:
-        """The figures of the last metrics, save those that are known of every step."""
-        training, speed = self.training, self.training.views_per_second
-        figures = self.figures | {
-            "step": training.step,
-            "seconds": training.seconds,
-            "evaluation_seconds": training.evaluation_seconds,
-        }
-        return figures | ({} if speed is None else {"views_per_second": speed})
-
-
 def _train_with_half(run: Run, device: str, stop: Stop, tell: Report) -> dict[str, Any]:
     """Train; where memory does not suffice, go on with half the batch from the last checkpoint, or begin anew
     where there is none yet. Nothing that was learned is lost, whatever comes of it."""
@@ -213,13 +164,13 @@ def _train_with_half(run: Run, device: str, stop: Stop, tell: Report) -> dict[st
         _log(run, traceback.format_exc())
     release_memory()
     run = open_run(run.workspace, run.id)
-    plan = run.spec.plan
+    plan, replans = run.spec.plan, run.spec.replans
     try:
         return _train(run, device, stop, tell, halve=True)
     except (RuntimeError, MemoryError) as error:
         if not _lacks_memory(error):
             raise
-        run.set_spec(plan=plan)  # as it was: another time there may be room for it
+        run.set_spec(plan=plan, replans=replans)  # as it was: another time there may be room for it
         kept = next(run.checkpoints(), None)
         raise UserError(
             f"There was not enough memory on the {device} device, even with half the batch.",
@@ -230,9 +181,10 @@ def _train_with_half(run: Run, device: str, stop: Stop, tell: Report) -> dict[st
 
 
 def _lacks_memory(error: Exception) -> bool:
-    """torch has an error of its own for GPUs, but none for the processor's memory."""
+    """torch has an error of its own for what it asks of GPUs itself, but none for the processor's memory, nor
+    for what CUDA's libraries ask for."""
     ours = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return ours or "DefaultCPUAllocator" in str(error) or "allocate memory" in str(error)
+    return ours or any(words in str(error) for words in LACKING)
 
 
 def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = False) -> dict[str, Any]:
@@ -254,6 +206,8 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
         since_when = f", from step {saved[0]:,} on" if saved else ""
         half = f"with half the batch, {plan.batch}{since_when}: memory did not suffice for more."
         message, remark = f"Training {half}", f"It trained {half}"
+    if len(images) == 1:
+        remark = f"{remark} {ALONE}".lstrip()
     start, since = (None, spec.since) if saved else start_weights(run)
     with _alive(run):
         training = Followed(
@@ -265,8 +219,10 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
     run.keep_metrics(saved[0] if saved else -1)
     if saved:
         training.load_state(saved[1])
+    given_up = [spec.plan] if halve and saved and spec.plan else []
     run = run.set_spec(
         plan=asdict(training.plan),
+        replans=[*spec.replans, *given_up],
         images_id=images.folder.name,
         fingerprint=images.fingerprint,
         count=len(images),
@@ -280,9 +236,11 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
         run.set_status(
             steps=training.plan.steps,
             step=training.step,
+            seconds=training.seconds,
             classes=training.problem.classes,
             chance=training.chance,
             message=message,
+            **figures_kept(run),
             **({"remark": remark} if remark else {}),
         )
     )
@@ -334,40 +292,7 @@ def _follow(diary: Diary) -> dict[str, Any]:
     except Cancelled:
         diary.run.set_status(**diary.now())
         if training.step:
-            _checkpoint(diary.run, training)
+            diary.checkpoint()
         raise
-    _checkpoint(diary.run, training)
-    return {"state": "done", "message": "Done.", "steps": training.plan.steps, **diary.figures}
-
-
-def _figures(metrics: Metrics) -> dict[str, Any]:
-    figures: dict[str, Any] = {
-        "step": metrics.step,
-        "seconds": metrics.seconds,
-        "loss": metrics.loss,
-        "train_accuracy": metrics.accuracy,
-        "views_per_second": metrics.views_per_second,
-        "evaluation_seconds": metrics.evaluation_seconds,
-    }
-    if metrics.heldout_accuracy is not None:
-        figures |= {"heldout_accuracy": metrics.heldout_accuracy, "heldout_loss": metrics.heldout_loss}
-    if metrics.knn_accuracy is not None:
-        figures["knn_accuracy"] = metrics.knn_accuracy
-    return figures
-
-
-def _replanned(run: Run, plan: Plan) -> Run:
-    earlier = [*run.spec.replans, run.spec.plan or {}]
-    return run.set_spec(plan=asdict(plan), replans=earlier)
-
-
-def _checkpoint(run: Run, training: Training) -> None:
-    network = {k: v.detach().cpu().contiguous() for k, v in training.network.state_dict().items()}
-    state = {k: v.detach().cpu().contiguous() for k, v in training.state().items()}
-    numbers = (value for value in state.values() if value.is_floating_point())
-    if not all(bool(torch.isfinite(value).all()) for value in numbers):  # the last good one stays
-        raise UserError(
-            f"The weights became NaN by step {training.step:,}; lower the learning rate.",
-            f"It was {training.plan.lr:g} at its highest.",
-        )
-    run.save_checkpoint(training.step, {checkpoints.MODEL: save(network), checkpoints.RESUME: save(state)})
+    diary.checkpoint()
+    return {"state": "done", "message": "Done.", "steps": training.plan.steps, **diary.ended()}

@@ -83,7 +83,7 @@ class RunCurves {
       const line = {
         type: "scatter", name, visible: this.shown(curve), connectgaps: false, meta: curve.kind,
         xaxis: axisName("x", curve.panel), yaxis: axisName("y", curve.panel), x: curve.x, y: curve.y,
-        mode: bold ? "lines+markers" : "lines", opacity: several && !bold ? 0.65 : 1,
+        mode: bold || curve.x.length === 1 ? "lines+markers" : "lines", opacity: several && !bold ? 0.65 : 1,
         line: { color: ink(curve.color), width: bold ? 2.4 : several ? 1.2 : 1.6 },
         marker: { color: ink(curve.color), size: 6, line: { color: theme.ground, width: 1 } },
         hovertemplate: `%{y${form}}<extra>${name}</extra>`,
@@ -139,6 +139,7 @@ class RunCurves {
         domain: domains[i].x, anchor: axisName("y", i), range: [...(this.zoom.x ?? [0, data.end])], autorange: false,
         matches: i ? "x" : undefined, showgrid: false, zeroline: false, linecolor: theme.line, showline: true,
         ticks: "outside", ticklen: 4, tickcolor: theme.line, nticks: domains[i].x[1] - domains[i].x[0] > 0.5 ? 8 : 5,
+        dtick: data.unit === "step" && data.end < 5 ? 1 : undefined,
         title: last && (this.narrow || i !== 1 || data.panels.length === 2) ? { text: data.unit, standoff: 6 } : undefined,
         tickformat: data.unit === "step" ? ",d" : undefined, hoverformat: data.unit === "step" ? ",d" : ",.1f",
         unifiedhovertitle: { text: `${data.unit} %{x}` },
@@ -278,7 +279,7 @@ function levelLine(level, soft) {
     type: "line", layer: "below", xref: `${x} domain`, yref: y, x0: 0, x1: 1, y0: level.value, y1: level.value,
     line: { color: level.color ?? soft, width: 1.3, dash: level.dash },
     label: {
-      text: escapeText(level.text), textposition: level.place, yanchor: level.below ? "top" : "bottom", padding: 2,
+      text: escapeText(level.text).replaceAll("\n", "<br>"), textposition: level.place, yanchor: level.below ? "top" : "bottom", padding: 2,
       font: { size: 11, color: level.color ?? soft },
     },
   };

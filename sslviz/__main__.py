@@ -1,6 +1,16 @@
 """`python -m sslviz` is the `sslviz` command."""
 
-from sslviz.cli import main
+import sys
+
+
+def main() -> None:
+    """The console script: `sslviz.cli.main`, which may be interrupted while it is imported too."""
+    try:
+        from sslviz.cli import main as command
+    except KeyboardInterrupt:
+        sys.exit(130)
+    command()
+
 
 if __name__ == "__main__":
     main()

@@ -482,3 +482,73 @@ def test_doctor_says_when_the_home_is_no_folder(
         assert len(about) == (1 if sentence else 0)
         assert all(sentence in one for one in about)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_labels_that_are_not_taken_are_counted_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And where none is taken that is a mistake, and the labels stay as they were."""
+    images_ = make_set("some", 6)
+    before = images_.label_counts()
+    path = tmp_path / "names.csv"
+    path.write_text("file,label,certainty\na/0.png,x,0.97\nb/1.png,y,0.9\n")
+    assert cli.run(["images", "label", "some", str(path)]) == 2
+    said_ = capsys.readouterr().err
+    assert "No image of 'some' was labelled. 2 rows: less certain than 1, which --least lowers." in said_
+    assert images_.label_counts() == before
+    found = said(capsys, "images", "label", "some", str(path), "--least", "0.95")
+    assert (found["labelled"], found["uncertain"], found["unknown"]) == (1, 1, 0)
+    assert cli.run(["images", "label", "some", str(path), "--least", "nan"]) == 2
+
+
+def test_a_size_that_is_too_small_is_said_before_anything_is_read(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.run(["train", "rotation", "--images", "nowhere", "--size", "5"]) == 2
+    assert "A size of 5 pixels is too small for rotation. Give 16 or more" in capsys.readouterr().err
+    status = work_run(make_run(make_set(), size=5))
+    assert "A size of 5 pixels" in status.message
+
+
+def test_one_image_is_trained_on_and_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
+    one = make_set("one", 1)
+    assert cli.run(["train", "rotation", "--images", "one", *SHORT]) == 0
+    assert "what is called held out tells nothing" in capsys.readouterr().out
+    for command in (["reproduce", "location-gap"], ["shortcut", "rotation-flip"]):
+        assert cli.run([*command, "--images", one.name]) == 2
+        assert "It takes 10 images at least" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["/proc/x.zip", f"{'y' * 300}.zip"])
+def test_an_export_that_cannot_be_written_is_a_sentence(out: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["runs", "export", "rotation0000", "--out", out]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert cli.run(["runs", "show", "rotation0000", "--out", "x.zip"]) == 2
+
+
+def test_an_image_of_a_name_that_two_have_is_asked_for_by_its_id(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from sslviz.imagesets import NewImage
+
+    images_ = make_set("two", 4, side=64)
+    images_.add(NewImage("a/0.png", pixels=pixels, label=None) for pixels in pictures(1, 64, seed=7))
+    asked = ["neighbors", "rotation0000", "--images", "two"]
+    assert cli.run([*asked, "a/0.png"]) == 2
+    told = capsys.readouterr().err
+    assert "2 images of 'two' are called 'a/0.png'" in told
+    assert images_.ids[0] in told
+    make_set("alone", 1, side=64)
+    assert cli.run(["neighbors", "rotation0000", "--images", "alone", "a/0.png"]) == 0
+    assert "There is no other image in 'alone'" in capsys.readouterr().out
+
+
+def test_a_run_is_shown_to_people_as_people_write(capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(make_set())
+    work_run(run)
+    assert cli.run(["runs", "show", run.id]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["chance"] == "25.0%"
+    assert lines["memory_bytes"].endswith(" MB")
+    assert len(lines["started"]) == len("2026-11-27 12:00:00")
+    assert said(capsys, "runs", "show", run.id)["chance"] == 0.25

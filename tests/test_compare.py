@@ -314,6 +314,33 @@ def test_the_command_trains_what_is_missing(images: ImageSet, capsys: pytest.Cap
     assert len([run for run in runs.listing(settings.workspace()) if not run.bundled]) == 4
 
 
+def test_the_sides_are_those_that_the_tasks_ask_for() -> None:
+    from sslviz.tasks import TASKS
+
+    assert {name: TASKS[name].minimum_side for name in asking.TASKS} == asking.LEAST
+
+
+def test_tasks_that_the_images_are_too_small_for_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """And where there are no two left, it is said before anything is trained."""
+    make_set("small", 24, side=32)
+    asked = ["compare", "--images", "small", "--steps", "2", "--device", "cpu", "--no-supervised"]
+    code, out, err = run_cli(capsys, *asked, "--json")
+    assert code == 0, err
+    found = json.loads(out.strip().splitlines()[-1])
+    assert (list(found["runs"]), found["left_out"]) == (["rotation", "exemplar"], ["jigsaw", "location"])
+    assert "jigsaw needs 48 pixels on the short side, and the smallest image has 32" in err
+    before = len(runs.listing(settings.workspace()))
+    code, _, err = run_cli(capsys, *asked, "--size", "20")
+    assert code == 2
+    assert "exemplar needs 24 pixels on the short side, and the size is 20" in err
+    for nought in (["--minutes", "0"], ["--minutes", "-1"]):
+        assert run_cli(capsys, "compare", "--images", "small", *nought)[0] == 2
+    assert len(runs.listing(settings.workspace())) == before
+    app = opened(images="small")
+    assert "Train two (2 × 1 min)" in [one.label for one in app.button]
+    assert "Left out: location needs 48 pixels" in words(app)
+
+
 def test_mistakes_are_one_sentence(images: ImageSet, capsys: pytest.CaptureFixture[str]) -> None:
     for more in (["--minutes", "1", "--steps", "2"], ["--model", "vgg"], ["--images", "nowhere"]):
         code, _, err = run_cli(capsys, "compare", "--images", "pics", *more)

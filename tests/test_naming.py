@@ -441,12 +441,20 @@ def test_a_table_that_went_through_a_spreadsheet_comes_back() -> None:
     names = naming.read(images)
     text = as_csv(naming.table(images, names, None))
     assert "'=cmd" in text
-    assert naming.read_table(text.encode(), images) == (dict(names.given), 0)
-    assert naming.read_table(b"\xef\xbb\xbf" + text.encode(), images) == (dict(names.given), 0)
+    assert naming.read_table(text.encode(), images) == naming.Brought(dict(names.given))
+    assert naming.read_table(b"\xef\xbb\xbf" + text.encode(), images) == naming.Brought(dict(names.given))
     by_file = (
         b"file;label;certainty\r\n3.jpg;x;0,9\r\n4.jpg;y;0,2\r\n5.jpg;;1\r\nnone.jpg;z;1\r\n6.jpg;w;?\r\n"
     )
-    assert naming.read_table(by_file, images, 0.5) == ({images.ids[3]: "x"}, 1)
+    told = naming.read_table(by_file, images, 0.5)
+    assert told == naming.Brought({images.ids[3]: "x"}, unknown=1, uncertain=2, unlabelled=1)
+    twice = b" File ,LABEL\n3.jpg,x\n3.jpg,x\n3.jpg,y\n4.jpg, \n"
+    assert naming.read_table(twice, images) == naming.Brought(
+        {images.ids[3]: "y"}, unlabelled=1, contradicted=1
+    )
+    for least in (-0.1, 1.1, float("nan")):
+        with pytest.raises(UserError, match="from 0 to 1"):
+            naming.read_table(by_file, images, least)
     for bad in (b"\xff\xfe\x00", b"", b"a,b\n1,2\n", json.dumps({"label": 1}).encode()):
         with pytest.raises(UserError):
             naming.read_table(bad, images)

@@ -186,6 +186,29 @@ def test_findings(conclude: Any, shares: tuple[float, ...], visible: bool, sente
     assert f"{shares[0]:.1%}" in found.sentence
 
 
+def right_in(share: float, asked: int = 1000, seed: int = 0) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    return np.random.default_rng(seed).permutation(asked) < round(share * asked)
+
+
+def test_what_an_untrained_network_shows_too_is_nothing_learned() -> None:
+    """Accuracy rises and falls with depth in random filters as well."""
+    shares = {"a": 0.20, "b": 0.30, "c": 0.22}
+    blocks = [
+        Row(name, share, 1000, place, 0.1, right=right_in(share, seed=place))
+        for place, (name, share) in enumerate(shares.items(), start=1)
+    ]
+    turns = Row("rotation", 0.60, 1000, chance=0.25)
+    untrained = {name: right_in(0.15, seed=9) for name in shares}
+    assert rotnet.conclude([turns, *blocks], untrained).visible
+    found = rotnet.conclude([replace(turns, value=0.27), *blocks], untrained)
+    assert not found.visible
+    assert "no better than by guessing, 27.0%" in found.reason
+    alike = {name: right_in(share, seed=place + 10) for place, (name, share) in enumerate(shares.items())}
+    found = rotnet.conclude([turns, *blocks], alike)
+    assert not found.visible
+    assert "From the same block of the untrained network 30.0% are told" in found.reason
+
+
 def test_the_same_images_are_compared_pair_by_pair() -> None:
     draw = np.random.default_rng(0)
     one = draw.random(400) < 0.5

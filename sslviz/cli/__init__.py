@@ -102,7 +102,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "sslviz"
         said = error.format_message().strip().split("\n")[0]  # type: ignore[attr-defined]
-        complain(f"{said.rstrip('.')}. `{where} --help` lists what there is.")
+        said = said.rstrip(".")
+        said = said if said.endswith("?") else f"{said}."
+        complain(f"{said} `{where} --help` lists what there is.")
         return MISTAKE
     return code if isinstance(code, int) else 0
 

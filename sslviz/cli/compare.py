@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sslviz.cli.inspect import images_named
-from sslviz.cli.output import Progress, counted, emit, percent, table
+from sslviz.cli.output import Progress, complain, counted, emit, percent, table
 from sslviz.cli.train import INTERRUPTED, attend
 from sslviz.errors import UserError
 
@@ -33,19 +33,22 @@ def compare(
 ) -> int:
     """Train all four tasks alike, and compare what their features are worth and how alike they are.
 
-    Runs that were asked for the same and are done already are taken as they are.
+    Runs that were asked for the same and are done already are taken as they are. A task whose views are
+    larger than the images is left out.
     """
     if minutes is not None and steps is not None:
         raise UserError("--minutes and --steps exclude each other.", "Choose one of them.")
     chosen = images_named(images)
-    budget: dict[str, Any] = {"steps": steps} if steps is not None else {"minutes": minutes or 1.0}
+    budget: dict[str, Any] = (
+        {"steps": steps} if steps is not None else {"minutes": 1.0 if minutes is None else minutes}
+    )
     found, reused = _runs(chosen, device, {"model": model, "size": size, "seed": seed, **budget})
     if found is None:
         said = "Interrupted. The same command takes the runs that are done and trains the others."
         emit({"set": chosen.name, "state": "cancelled"}, as_json, said)
         return INTERRUPTED
     from sslviz import settings
-    from sslviz.lineup import computing
+    from sslviz.lineup import asking, computing
     from sslviz.worker.waiting import resolve_device
 
     progress = Progress("Comparing")
@@ -65,7 +68,9 @@ def compare(
     finally:
         progress.close()
     ids = {run.spec.task: run.id for run in found}
-    result = {"set": chosen.name, "images": len(chosen), "runs": ids, "reused": reused, **told.plain()}
+    without = sorted(asking.left_out(chosen, size))
+    result = {"set": chosen.name, "images": len(chosen), "runs": ids, "reused": reused, "left_out": without}
+    result |= told.plain()
     emit(result, as_json, _shown(told))
     return 0
 
@@ -83,8 +88,14 @@ def _runs(chosen: ImageSet, device: str, same: dict[str, Any]) -> tuple[list[Run
         raise UserError(f"There is no network {same['model']!r}.", f"Choose {', '.join(MODELS)}.")
     resolve_device(device)
     workspace, progress = settings.workspace(), Progress("")
+    wanted, without = asking.specs(chosen, device=device, **same), asking.left_out(chosen, same["size"])
+    if len(wanted) < 2:
+        why = f"{'; '.join(without.values())}."
+        raise UserError(f"There are no two tasks to compare on {chosen.name!r}: {why}", "Use larger images.")
+    for why in without.values():
+        complain(f"Left out: {why}.")
     found, reused = [], []
-    for spec in asking.specs(chosen, device=device, **same):
+    for spec in wanted:
         run = asking.made(workspace, spec)
         if run is not None:
             reused.append(run.id)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from sslviz.cli.output import Progress, emit, table
+from sslviz.cli.output import Progress, counted, emit, table
 
 commands = typer.Typer(help="Add, list, rename, merge and delete sets of images.", rich_markup_mode=None,
                        invoke_without_command=True)  # fmt: skip
@@ -50,7 +50,10 @@ def add(
         if new and not len(chosen):
             chosen.delete()
     skipped = [{"name": member, "reason": reason} for member, reason in found.skipped]
-    lines = [f"{found.added:,} images added to {chosen.name!r}, {found.duplicates:,} were there already."]
+    lines = [
+        f"{counted(found.added, 'image')} added to {chosen.name!r}, {found.duplicates:,} "
+        f"{'was' if found.duplicates == 1 else 'were'} there already."
+    ]
     lines += [f"  skipped {one['name']}: {one['reason']}" for one in skipped]
     lines += [f"  {note}" for note in found.notes]
     result = {
@@ -97,13 +100,21 @@ def label(
         data = file.read_bytes()
     except OSError:
         raise UserError(f"{imagesets.show_name(str(file))!r} cannot be read.", "Give a CSV file.") from None
-    labels, unknown = naming.read_table(data, chosen, least)
-    chosen.set_labels(dict(labels))
-    lines = [f"{len(labels):,} images of {chosen.name!r} labelled."]
-    lines += [f"{unknown:,} rows are of no image in it."] if unknown else []
-    counts = chosen.label_counts()
-    emit({"set": chosen.name, "labelled": len(labels), "unknown": unknown, "labels": counts}, as_json,
-         " ".join(lines))  # fmt: skip
+    found = naming.read_table(data, chosen, least)
+    missed = {
+        "unknown": "of no image in it",
+        "uncertain": f"less certain than {least:g}, which --least lowers",
+        "unlabelled": "without a label",
+        "contradicted": "of an image that has another label further down, which it got",
+    }
+    counts = {name: getattr(found, name) for name in missed}
+    told = [f"{counted(counts[name], 'row')}: {why}." for name, why in missed.items() if counts[name]]
+    if not found.labels:
+        raise UserError(f"No image of {chosen.name!r} was labelled. {' '.join(told)}".rstrip())
+    chosen.set_labels(found.labels)
+    result = {"set": chosen.name, "labelled": len(found.labels), **counts, "labels": chosen.label_counts()}
+    lines = [f"{counted(len(found.labels), 'image')} of {chosen.name!r} labelled.", *told]
+    emit(result, as_json, " ".join(lines))
 
 
 @commands.command("rename")
@@ -128,7 +139,11 @@ def merge(
     from sslviz import imagesets, settings
 
     merged = imagesets.merge(settings.workspace(), names, new_name)
-    emit({"set": merged.name, "images": len(merged)}, as_json, f"{merged.name!r} has {len(merged):,} images.")
+    emit(
+        {"set": merged.name, "images": len(merged)},
+        as_json,
+        f"{merged.name!r} has {counted(len(merged), 'image')}.",
+    )
 
 
 @commands.command("delete")

@@ -39,6 +39,8 @@ def embed(
     """Write ids, names, labels, features and map coordinates to a file for numpy."""
     if not out.parent.is_dir():
         raise UserError(f"There is no folder {str(out.parent)!r}.")
+    if out.is_dir():
+        raise UserError(f"{str(out)!r} is a folder.", "Give the name of a file.")
     run, chosen, device = opened(which, images, device)
     import numpy as np
 
@@ -121,7 +123,8 @@ def neighbors(
     shown = [{"id": chosen.ids[i], "name": chosen.names[i], "similarity": s} for i, s in pairs[:k]]
     rows = [("similarity", "id", "label", "name")]
     rows += [(f"{s:.3f}", chosen.ids[i], chosen.labels[i] or "–", chosen.names[i]) for i, s in pairs[:k]]
-    emit({"neighbors": shown}, as_json, table(rows))
+    nobody = f"There is no other image in {chosen.name!r}."
+    emit({"neighbors": shown}, as_json, table(rows) if shown else nobody)
 
 
 def images_named(text: str) -> ImageSet:
@@ -192,13 +195,17 @@ def _asked(run: Run, images: ImageSet, image: str) -> tuple[int | None, NDArray[
     """(row, None) of an image in the set, or (None, square) of a file."""
     if image in images.ids:
         return images.ids.index(image), None
-    if image in images.names:
-        return images.names.index(image), None
-    ends = [row for row, name in enumerate(images.names) if name.endswith(f"/{image}")]
-    if len(ends) == 1:
-        return ends[0], None
     from sslviz.imagesets import show_name
 
+    rows = [row for row, name in enumerate(images.names) if name == image]
+    rows = rows or [row for row, name in enumerate(images.names) if name.endswith(f"/{image}")]
+    if len(rows) == 1:
+        return rows[0], None
+    if rows:
+        ids = ", ".join(images.ids[row] for row in rows[:5]) + (", …" if len(rows) > 5 else "")
+        raise UserError(
+            f"{len(rows)} images of {images.name!r} are called {show_name(image)!r}.", f"Give an id: {ids}."
+        )
     path = Path(image)
     if not os.path.isfile(path):  # noqa: PTH113 - pathlib raises where a name is too long to be one
         raise UserError(

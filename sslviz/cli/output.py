@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sslviz.runs.records import plain
 from sslviz.visible import visible
 
 LINE_SECONDS = 5.0
@@ -25,6 +24,8 @@ def complain(sentence: str) -> None:
 
 def emit(value: Mapping[str, Any], as_json: bool, text: str) -> None:
     """The result: one JSON object on one line, or `text` for people."""
+    from sslviz.runs.records import plain  # which takes half a second, and --help need not wait
+
     # JSON escapes of itself whatever is not plain ASCII.
     print(json.dumps(plain(value), allow_nan=False) if as_json else visible(text, keep="\n"), flush=True)
 

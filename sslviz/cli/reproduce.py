@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sslviz.cli.output import Progress, emit, percent, table
+from sslviz.cli.output import Progress, counted, emit, percent, table
 from sslviz.errors import UserError
 
 if TYPE_CHECKING:
@@ -179,4 +179,4 @@ def _quoted(told: Mapping[str, Any]) -> list[str]:
 def _runs(told: Mapping[str, Any]) -> str:
     names = ", ".join(one["run"] for one in told["runs"])
     many = f"runs {names}" if len(told["runs"]) > 1 else f"run {names}"
-    return f"{many}, {told['steps']:,} steps each, {told['seconds']:.1f} s of training in all"
+    return f"{many}, {counted(told['steps'], 'step')} each, {told['seconds']:.1f} s of training in all"

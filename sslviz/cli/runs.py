@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from sslviz.runs import Run
 
 OUT = typer.Option(None, help="File to export to.  [default: sslviz-RUN.zip]")
+SHARES = (
+    "train_accuracy", "heldout_accuracy", "chance",
+    "knn_accuracy", "knn_untrained", "knn_pixels", "knn_chance",
+)  # fmt: skip
 ACTIONS = ("show", "cancel", "resume", "delete", "export")
 
 
@@ -61,7 +65,8 @@ def runs(
         found["exported"] = str(path)
     hidden = ("silence", "place", "wait_seconds", "wait_known")
     told = {name: value for name, value in found.items() if name not in hidden} | {"state": _state(found)}
-    lines = [f"{name:>18}  {value}" for name, value in told.items() if value not in (None, "")]
+    known = {name: value for name, value in told.items() if value not in (None, "")}
+    lines = [f"{name:>18}  {_written(name, value)}" for name, value in known.items()]
     emit(found, as_json, "\n".join(lines))
     return 0
 
@@ -70,17 +75,18 @@ def export(run: Run, path: Path) -> None:
     """Write the zip of a run to `path`, which is replaced at once or not at all."""
     from sslviz import export as exports
     from sslviz.files import write_atomically
+    from sslviz.imagesets import show_name
 
-    if not path.parent.is_dir():
-        raise UserError(f"There is no folder {str(path.parent)!r}.")
-    if path.exists() and not path.is_file():  # a rename would put the zip in a device's place
-        raise UserError(f"{str(path)!r} is no file.", "Choose another with --out.")
-    data = exports.pack(run)
     try:
-        write_atomically(path, data)
-    except UserError as error:  # whose hint is about the home
-        if isinstance(error.__cause__, OSError):
-            raise UserError(f"{str(path)!r} cannot be written: {error.__cause__.strerror}.") from None
+        if not path.parent.is_dir():
+            raise UserError(f"There is no folder {str(path.parent)!r}.")
+        if path.exists() and not path.is_file():  # a rename would put the zip in a device's place
+            raise UserError(f"{str(path)!r} is no file.", "Choose another with --out.")
+        write_atomically(path, exports.pack(run))
+    except (OSError, UserError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__  # whose hint is about the home
+        if isinstance(cause, OSError):
+            raise UserError(f"{show_name(str(path))!r} cannot be written: {cause.strerror}.") from None
         raise
 
 
@@ -113,6 +119,17 @@ def sets_of(workspace: Path) -> dict[str, str]:
     from sslviz import imagesets
 
     return {found.id: found.name for found in imagesets.names(workspace) if not found.problem}
+
+
+def _written(name: str, value: Any) -> str:
+    """A field of a described run for people."""
+    if name in ("started", "finished"):
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
+    if name in SHARES:
+        return percent(value)
+    if name == "memory_bytes":
+        return f"{value / 1e6:,.0f} MB"
+    return f"{value:,.3f}" if isinstance(value, float) else str(value)
 
 
 def _state(found: dict[str, Any]) -> str:

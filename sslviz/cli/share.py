@@ -44,9 +44,11 @@ def unshare(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Take back a set or a run that was shared; your own stays."""
-    from sslviz import sharing
+    from sslviz import runs, settings, sharing
 
     check(kind, which)
+    if kind == "run" and which == "latest":
+        which = runs.open_run(settings.workspace(), which).id
     sharing.unshare_set(which) if kind == "set" else sharing.unshare_run(which)
     emit({kind: which, "shared": False}, as_json, f"The {kind} {which!r} is shared no more.")
 

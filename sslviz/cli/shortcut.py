@@ -67,7 +67,8 @@ def shortcut(
     finally:
         progress.close()
     if "rows" not in told:
-        emit(told, as_json, f"Run {told['run']} was interrupted: the same command goes on with it.")
+        stopped = {"guard": guard.name, "run": told["run"], "state": told["state"]}
+        emit(stopped, as_json, f"Run {told['run']} was interrupted: the same command goes on with it.")
         return INTERRUPTED
     emit({"guard": guard.name, **told}, as_json, _shown(told))
     return 0

@@ -123,6 +123,7 @@ def _checked(spec: Spec, option: list[str]) -> Spec:
     if spec.precision not in (None, "fp32", "bf16"):
         raise UserError(f"There is no precision {spec.precision!r}.", "Choose fp32 or bf16.")
     resolve_device(spec.device)
+    task.check_size(spec.size)
     # An option that was set back to its default stays, or the command of the run would take it over again.
     taken_over = {name: getattr(task, name) for name in spec.options}
     spec = replace(spec, options={**taken_over, **options_of(task)})

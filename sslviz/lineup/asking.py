@@ -13,12 +13,28 @@ from sslviz.jobs.queue import FOUND_OUT
 from sslviz.runs import Run, Spec
 
 TASKS = ("rotation", "exemplar", "jigsaw", "location")
+LEAST = {"rotation": 16, "exemplar": 24, "jigsaw": 48, "location": 48}
+"""Pixels on the short side of an image that a task needs: its `minimum_side`, which takes torch to read."""
 BESIDES = FOUND_OUT | {"images", "title", "note", "origin", "device"}
 """What two runs may differ in and yet have been asked for the same."""
 
 
+def left_out(images: ImageSet, size: int | None = None) -> dict[str, str]:
+    """Why a task cannot be trained on the images, resampled to `size` where that is given, by its name."""
+    side = min((min(entry.width, entry.height) for entry in images.entries), default=0)
+    least = side if size is None else min(side, size)
+    given = f"the smallest image has {side}" if least == side else f"the size is {size}"
+    return {
+        task: f"{task} needs {needed} pixels on the short side, and {given}"
+        for task, needed in LEAST.items()
+        if least < needed
+    }
+
+
 def specs(images: ImageSet, **same: Any) -> list[Spec]:
-    """What to ask for: one run of each task on `images`, the rest the `same` for all; see `Spec`."""
+    """What to ask for: one run of each task that can be trained on `images`, the rest the `same` for all; see
+    `Spec`."""
+    without = left_out(images, same.get("size"))
     return [
         Spec(
             task=task,
@@ -30,6 +46,7 @@ def specs(images: ImageSet, **same: Any) -> list[Spec]:
             **same,
         )
         for task in TASKS
+        if task not in without
     ]
 
 

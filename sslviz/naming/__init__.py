@@ -7,12 +7,13 @@ for a server that answers each click.
 from __future__ import annotations
 
 from sslviz.naming.asking import least_certain, spread, surest
-from sslviz.naming.export import labels, read_table, table
+from sslviz.naming.export import Brought, labels, read_table, table
 from sslviz.naming.given import Names, clean, forget, give, read, undo
 from sslviz.naming.probe import Proposals, Space, propose
 from sslviz.naming.worth import Truth, Worth, replayed, simulated, truth
 
 __all__ = [
+    "Brought",
     "Names",
     "Proposals",
     "Space",

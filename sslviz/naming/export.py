@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from sslviz.errors import UserError
@@ -39,18 +41,37 @@ def labels(
     }
 
 
-def read_table(data: bytes, images: ImageSet, least: float = 1.0) -> tuple[dict[str, str], int]:
-    """Labels by id from a CSV with columns `label` and `id` or `file`, and how many rows are of no image.
+@dataclass(frozen=True)
+class Brought:
+    """Labels from a table, and how many of its rows were not taken."""
 
-    Rows with a `certainty` below `least` are left out, rows without one are taken. Raises `UserError` for
-    what is no such table.
+    labels: dict[str, str]
+    """By the id of the image; of several rows of an image the last one's."""
+    unknown: int = 0
+    """Rows of no image of the set."""
+    uncertain: int = 0
+    """Rows less certain than was asked for."""
+    unlabelled: int = 0
+    """Rows without a label."""
+    contradicted: int = 0
+    """Rows whose image has another label further down."""
+
+
+def read_table(data: bytes, images: ImageSet, least: float = 1.0) -> Brought:
+    """Labels from a CSV with columns `label` and `id` or `file`, in whatever case.
+
+    Rows with a `certainty` below `least`, in [0, 1], are left out, rows without one are taken. Raises
+    `UserError` for what is no such table.
     """
+    if not 0.0 <= least <= 1.0:
+        raise UserError(f"A certainty is a number from 0 to 1, and not {least:g}.", "Give 0.9, say.")
     try:
         text = data.decode("utf-8-sig")
         first = text.partition("\n")[0]
         reader = csv.DictReader(
             io.StringIO(text, newline=""), delimiter=";" if first.count(";") > first.count(",") else ","
         )
+        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
         rows = list(reader)
     except (UnicodeDecodeError, csv.Error):
         raise UserError(
@@ -66,17 +87,20 @@ def read_table(data: bytes, images: ImageSet, least: float = 1.0) -> tuple[dict[
     ids = set(images.ids)
     by_file = {entry.name: entry.id for entry in reversed(images.entries)}
     found: dict[str, str] = {}
-    unknown = 0
+    missed = Counter[str]()
     for row in rows:
-        label = _plain(row.get("label"))
-        if not label or _share(row.get("certainty")) < least:
-            continue
+        label = _plain(row.get("label")).strip()
         image = row.get("id") or by_file.get(_plain(row.get("file")), "")
-        if image in ids:
-            found[image] = label
+        if not label:
+            missed["unlabelled"] += 1
+        elif _share(row.get("certainty")) < least:
+            missed["uncertain"] += 1
+        elif image not in ids:
+            missed["unknown"] += 1
         else:
-            unknown += 1
-    return found, unknown
+            missed["contradicted"] += found.get(image, label) != label
+            found[image] = label
+    return Brought(found, **missed)
 
 
 def _plain(cell: str | None) -> str:

@@ -20,6 +20,9 @@ from sslviz.papers.base import Paper, Report, Scale, Value
 from sslviz.papers.data import Data
 from sslviz.runs import Run, Status, create, open_run
 
+FEWEST = 10
+"""Images without which there is nothing to hold out, and nothing to conclude."""
+
 Train = Callable[[Run, int, int], Status]
 """Trains a run, the how manieth of how many; returns that it is done or cancelled, else raises
 `UserError`."""
@@ -81,6 +84,12 @@ def repeat(
     `prepare` follows the making of the runs, `train` their training, `report` the judgement. A run that was
     cancelled ends it: the answer then has `state` and the run, and nothing found. Raises `UserError`.
     """
+    if len(asked.data.images) < FEWEST:
+        raise UserError(
+            f"It takes {FEWEST} images at least, some of which are held out; {asked.data.images.name!r} has "
+            f"{len(asked.data.images)}.",
+            "Add images to the set, or choose another.",
+        )
     values = asked.paper.values(asked.scale)
     made: list[Run] = []
     for place, value in enumerate(values):

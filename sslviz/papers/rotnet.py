@@ -8,11 +8,16 @@ of the house, and linear probes, which few labelled images suffice for.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sslviz.imagesets import ImageSet
+from sslviz.intervals import Z, compare
 from sslviz.papers.base import (
     READ,
     SECOND_HAND,
@@ -182,7 +187,8 @@ class RotNet(Paper):
         rows.append(
             Row(ON_LABELS, share, tested, chance=chance, published=beside, line="from labels", right=right)
         )
-        return Findings(rows, conclude(rows), measured, tested, quoted, remarks(run, data, scale))
+        concluded = conclude(rows, found["untrained"])
+        return Findings(rows, concluded, measured, tested, quoted, remarks(run, data, scale))
 
 
 def _plan(task: Task, squares: Any, data: Data, scale: Scale, device: str, seconds: float | None) -> Plan:
@@ -219,8 +225,9 @@ def course(batch: int) -> dict[str, Any]:
     }
 
 
-def conclude(rows: Sequence[Row]) -> Finding:
-    """Whether the accuracy of the probe rises from block to block, and falls at the end."""
+def conclude(rows: Sequence[Row], untrained: Mapping[str, NDArray[np.bool_]] | None = None) -> Finding:
+    """Whether the accuracy of the probe rises from block to block, and falls at the end, in a network that
+    tells the turns and whose best block is worth more than it was `untrained`: that may rise and fall too."""
     blocks = [(row, row.value) for row in rows if row.at is not None and row.value is not None]
     (first, low), (last, end) = blocks[0], blocks[-1]
     best, most = max(blocks, key=lambda pair: pair[1])
@@ -233,6 +240,8 @@ def conclude(rows: Sequence[Row]) -> Finding:
             f"{'rise' if best is first else 'fall'}.",
         )
     sentence = f"{told} and {end:.1%} from {last.what}, the last: accuracy rises and falls with depth."
+    if (nothing := _nothing_learned(rows, best, untrained)) is not None:
+        return Finding(f"{told} and {end:.1%} from {last.what}, the last.", visible=False, reason=nothing)
     for other, what in ((first, "rise"), (last, "fall")):
         if not apart(best, other):
             return Finding(
@@ -242,6 +251,25 @@ def conclude(rows: Sequence[Row]) -> Finding:
                 f"{best.asked:,} test images can tell apart.",
             )
     return Finding(sentence, visible=True)
+
+
+def _nothing_learned(
+    rows: Sequence[Row], best: Row, untrained: Mapping[str, NDArray[np.bool_]] | None
+) -> str | None:
+    """Why what the blocks show is nothing that the network has learned, or None where it may be."""
+    turns = next((row for row in rows if row.what == "rotation"), None)
+    if turns is not None and turns.value is not None and turns.asked and turns.chance is not None:
+        noise = Z * math.sqrt(turns.chance * (1 - turns.chance) / turns.asked)
+        if turns.value < turns.chance + noise:
+            return f"Turns are told no better than by guessing, {turns.value:.1%}: nothing is learned yet."
+    if untrained is not None and best.right is not None and best.value is not None:
+        before = untrained[best.what]
+        if not compare(best.right, before).told_apart or best.value < before.mean():
+            return (
+                f"From the same block of the untrained network {before.mean():.1%} are told, which "
+                f"{len(before):,} test images do not tell apart: it has learned too little."
+            )
+    return None
 
 
 def remarks(run: Run, data: Data, scale: Scale) -> list[str]:

@@ -165,6 +165,15 @@ class Task(ABC):
             "Leave them out." if remain else "Use larger images, or a task with smaller views.",
         )
 
+    def check_size(self, size: int | None) -> None:
+        """Raise `UserError` if `size`, the side that squares are to be resampled to, is too small; None is
+        what the task chooses itself."""
+        if size is not None and size < self.minimum_side:
+            raise UserError(
+                f"A size of {size} pixels is too small for {self.title.lower()}.",
+                f"Give {self.minimum_side} or more, or none.",
+            )
+
     def check_images(self, images: Tensor) -> None:
         """Raise `UserError` unless `images` is uint8 (N, 3, S, S), N ≥ 1, with S enough for this task."""
         shape = tuple(images.shape)

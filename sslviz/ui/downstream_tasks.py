@@ -29,6 +29,7 @@ from sslviz.ui import (
 )
 
 NONE = "–"
+COUNTED = ("none", "one", "two", "three", "all four")
 
 
 def show(run: Run, images: ImageSet) -> None:  # noqa: ARG001 - the page is about all four
@@ -81,13 +82,15 @@ def _train(images: ImageSet, *, expanded: bool, busy: bool) -> None:
                 width=150,
             )
             seed = st.number_input("Seed", 0, 2**31 - 1, 0, 1, key="lineup_seed", width=120)
+            specs = asking.specs(images, minutes=float(minutes), seed=int(seed))
             pressed = st.button(
-                f"Train all four (4 × {minutes:g} min)",
+                f"Train {COUNTED[len(specs)]} ({len(specs)} × {minutes:g} min)",
                 type="primary",
                 icon=":material/play_arrow:",
-                disabled=busy,
+                disabled=busy or len(specs) < 2,
             )
-        specs = asking.specs(images, minutes=float(minutes), seed=int(seed))
+        for why in asking.left_out(images).values():
+            st.caption(f"Left out: {why}.")
         there = [made for spec in specs if (made := asking.made(frame.workspace(), spec))]
         if there:
             tasks = ", ".join(looks.TASKS[one.spec.task].title.lower() for one in there)

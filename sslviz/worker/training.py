@@ -192,6 +192,7 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
     tell(run.set_status(state="running", started=time.time(), device=device, message="Preparing the images."))
     images = origins.images_of(run)
     task = make_task(spec.task, spec.options)
+    task.check_size(spec.size)
     task.check_sides([min(entry.width, entry.height) for entry in images.entries])
     squares = images.squares(spec.size or task.side(images.short_side), _preparing(run))
     saved = saved_state(run, images.fingerprint)

@@ -62,9 +62,10 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-@pytest.fixture
-def browser(chromium: str) -> Iterator[Browser]:
-    """Headless Chromium with software WebGL, which has no network of its own to look for."""
+@pytest.fixture(scope="module")
+def launched(chromium: str) -> Iterator[Browser]:
+    """Headless Chromium with software WebGL, which has no network of its own to look for. It takes seconds of
+    processor time to start, and to compile its first shaders."""
     from playwright.sync_api import sync_playwright
 
     arguments = [
@@ -81,6 +82,14 @@ def browser(chromium: str) -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def browser(launched: Browser) -> Iterator[Browser]:
+    """The browser, in which nothing of another test is open; each of its pages has storage of its own."""
+    yield launched
+    for context in launched.contexts:
+        context.close()
 
 
 @dataclass

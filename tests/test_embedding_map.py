@@ -317,7 +317,7 @@ PLACES = """() => {
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [1100, 390])
+@pytest.mark.parametrize("width", [1100, pytest.param(390, marks=pytest.mark.slow)])
 def test_the_first_picture_stands_where_the_map_will(browser: Browser, address: str, width: int) -> None:
     page = browser.new_page(viewport={"width": width, "height": 800})
     page.add_init_script(HELD)

@@ -119,7 +119,7 @@ def test_from_own_images_to_their_neighbours(browser: Browser, server: Server, p
 
     # Train, and watch the curve move.
     page.get_by_role("link", name="Train", exact=True).first.click()
-    ask_for_minutes(page, "0.4")
+    ask_for_minutes(page, "0.2")
     page.get_by_role("button", name="Start training").click()
     page.wait_for_url(re.compile(r"run=[0-9a-z]{12}"), timeout=SECONDS)
     page.wait_for_selector('.rc[data-state="ready"]', timeout=SECONDS)

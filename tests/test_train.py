@@ -28,7 +28,7 @@ from sslviz.train import Metrics, Plan, Training, clock, draws, loop, make_plan,
 from sslviz.train.draws import rows_of_step
 
 SIDES = {"rotation": 16, "exemplar": 48, "jigsaw": 48, "location": 48}
-STEPS = {"rotation": 30, "exemplar": 40, "jigsaw": 30, "location": 60}
+STEPS = {"rotation": 20, "exemplar": 25, "jigsaw": 20, "location": 40}
 QUICK: dict[str, dict[str, Any]] = {
     "rotation": {"smallest_crop": 1.0},
     "exemplar": {"seeds": 32, "contrast": 1.0, "power": 1.0, "multiply": 1.0, "add": 0.0, "hue": 0.0},

@@ -172,7 +172,8 @@ def _called(run: Run, images: ImageSet) -> str:
     ordinary = f"{looks.TASKS[run.spec.task].title} on {run.spec.images}"
     named = "" if words.name(run) == ordinary else f"{pictures.name_of(run.title, 24)} · "
     which = "bundled" if run.bundled and not run.shared else run.id[-4:]
-    return f"{elsewhere}{named}{run.status().step:,} steps · {which}"
+    steps = run.status().step
+    return f"{elsewhere}{named}{steps:,} step{'' if steps == 1 else 's'} · {which}"
 
 
 def _fairness(chosen: Sequence[Run], images: ImageSet) -> None:

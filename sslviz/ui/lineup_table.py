@@ -81,7 +81,10 @@ def _own(one: Contender) -> str:
 def _trained(one: Contender) -> str:
     if not one.steps:
         return ""
-    return f"{one.steps:,} steps<small>{words.duration(one.seconds) if one.seconds else '&nbsp;'}</small>"
+    plural = "" if one.steps == 1 else "s"
+    return (
+        f"{one.steps:,} step{plural}<small>{words.duration(one.seconds) if one.seconds else '&nbsp;'}</small>"
+    )
 
 
 def _score(score: Score | None, most: float, bold: bool) -> str:

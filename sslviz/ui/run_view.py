@@ -94,7 +94,8 @@ def relatives(run: Run, listed: list[Run]) -> None:
         return
     with st.container(horizontal=True, key="relatives"):
         if parent is not None:
-            steps = f" after its {run.spec.since:,} steps" if run.spec.since else ""
+            plural = "" if run.spec.since == 1 else "s"
+            steps = f" after its {run.spec.since:,} step{plural}" if run.spec.since else ""
             _link(parent, f"Continues {words.title(parent)}{steps}", ":material/arrow_back:")
         for child in after[:3]:
             _link(child, f"Continued by {words.title(child)} · {child.id[-4:]}", ":material/arrow_forward:")

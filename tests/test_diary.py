@@ -118,12 +118,17 @@ def test_nothing_is_said_of_a_course_that_was_given_up(
     stop_at = 6
     with pytest.raises(Killed):
         work_run(reopened(run))
-    kept = [point for point in run.metrics() if point["heldout_accuracy"] is not None]
-    assert run.checkpoints()
-    stop_at = next(run.checkpoints())[0]
+    monkeypatch.setattr(diary, "CHECKPOINT_SECONDS", 1e9)
+    stop_at = 10
     with pytest.raises(Killed):
         work_run(reopened(run))
-    assert run.read_status().heldout_accuracy == kept[-1]["heldout_accuracy"]
+    losses = {p["step"]: p["heldout_loss"] for p in run.metrics() if p["heldout_loss"] is not None}
+    assert (list(losses), run.read_status().heldout_loss) == ([4, 8], losses[8])
+    stop_at = next(run.checkpoints())[0]
+    assert 4 < stop_at < 8
+    with pytest.raises(Killed):
+        work_run(reopened(run))
+    assert run.read_status().heldout_loss == losses[4]
 
 
 def test_a_batch_that_was_halved_midway_is_on_record_and_not_replayed(

@@ -101,10 +101,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except _CLICK_ERROR as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "sslviz"
-        said = error.format_message().strip().split("\n")[0]  # type: ignore[attr-defined]
-        said = said.rstrip(".")
-        said = said if said.endswith("?") else f"{said}."
-        complain(f"{said} `{where} --help` lists what there is.")
+        said = error.format_message().strip().split("\n")[0].rstrip(".")  # type: ignore[attr-defined]
+        end = "" if said.endswith("?") else "."
+        complain(f"{said}{end} `{where} --help` lists what there is.")
         return MISTAKE
     return code if isinstance(code, int) else 0
 

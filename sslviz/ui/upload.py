@@ -13,6 +13,7 @@ from typing import Any
 import streamlit as st
 
 from sslviz import imagesets, jobs, quotas, settings
+from sslviz.errors import UserError
 from sslviz.ingest.staging import stage
 from sslviz.ui import frame, pictures, visitor, work
 
@@ -45,7 +46,7 @@ def draw() -> None:
     if files and target:
         _begin(target, files)
     elif files:
-        st.warning("Give the set a name first.")
+        st.warning("Choose a name for the set first; the files wait here.")
     report()
 
 
@@ -68,8 +69,12 @@ def _target() -> str | None:
         help="Type a name to make a new set.",
     )
     name = (chosen or "").strip()
-    if name and name not in own:  # said before anything is handed over
-        imagesets.check_name(frame.workspace(), name)
+    if name and name not in own:  # said before anything is handed over, and what was dropped stays there
+        try:
+            imagesets.check_name(frame.workspace(), name)
+        except UserError as error:
+            st.error(pictures.literal(str(error), 400), icon=":material/error:")
+            return None
     return name or None
 
 

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 Z = 1.96
 """Standard deviations on either side that hold 95% of a normal distribution."""
 HALVINGS = 50
+ALIKE = 1e-9
+"""Shares closer than this are the same, and what lies between them is how sums are rounded."""
 
 
 def percent(share: float) -> str:
@@ -55,6 +57,12 @@ def wilson(share: float, count: int, z: float = Z) -> list[float]:
     middle = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     return [max(0.0, middle - half), min(1.0, middle + half)]
+
+
+def wilson_of_difference(difference: float, count: int) -> list[float]:
+    """Wilson's interval of what is from -1 to 1, seen alike on `count` images: [low, high]."""
+    low, high = wilson((difference + 1) / 2, count)
+    return [2 * low - 1, 2 * high - 1]
 
 
 def compare(
@@ -110,7 +118,7 @@ def of_mean(shares: NDArray[np.float64]) -> list[float]:
     where all are the same, from which no spread can be told."""
     from scipy.stats import ttest_1samp
 
-    if not len(shares) or np.ptp(shares) == 0:
+    if not len(shares) or np.ptp(shares) < ALIKE:
         return wilson(float(shares[0]) if len(shares) else 0.0, len(shares))
     low, high = ttest_1samp(shares, 0.0).confidence_interval(0.95)
     return [max(0.0, float(low)), min(1.0, float(high))]
@@ -119,7 +127,8 @@ def of_mean(shares: NDArray[np.float64]) -> list[float]:
 def compare_means(first: NDArray[np.float64], second: NDArray[np.float64]) -> Comparison:
     """Whether the first is ahead of the second: float (Q,) in [0, 1] each, what they have of every image.
 
-    The interval and the chance are those of Student's t for paired samples. With fewer than two images
+    The interval and the chance are those of Student's t for paired samples. Where all differ by as much, no
+    spread can be told, and they are Wilson's, of a share that goes from -1 to 1. With fewer than two images
     nothing is known: [-1, 1], and a chance of 1.
     """
     from scipy.stats import ttest_1samp
@@ -130,8 +139,10 @@ def compare_means(first: NDArray[np.float64], second: NDArray[np.float64]) -> Co
     if len(away) < 2:
         return Comparison(len(away), float(away.sum()), -1.0, 1.0, 1.0)
     mean = float(away.mean())
-    if np.ptp(away) == 0:
-        return Comparison(len(away), mean, mean, mean, 0.0 if mean else 1.0)
+    if np.ptp(away) < ALIKE:
+        low, high = wilson_of_difference(mean, len(away))
+        # The score test that Wilson's interval inverts: a share of (mean + 1) / 2 against one half.
+        return Comparison(len(away), mean, low, high, math.erfc(abs(mean) * math.sqrt(len(away) / 2)))
     told = ttest_1samp(away, 0.0)
     low, high = told.confidence_interval(0.95)
     return Comparison(len(away), mean, max(-1.0, float(low)), min(1.0, float(high)), float(told.pvalue))

@@ -134,7 +134,30 @@ def test_an_interval_holds_the_value_and_shrinks_with_images() -> None:
     few_low, few_high = masks.interval(counts[:25])
     assert low < value < high
     assert high - low < 0.5 * (few_high - few_low)
-    assert masks.interval(counts, counts) == [0.0, 0.0]
+    low, high = masks.interval(counts, counts)
+    assert -0.1 < low < 0 < high < 0.1
+
+
+@pytest.mark.parametrize("images", [2, 3, 6])
+def test_two_that_are_equally_good_are_seldom_told_apart_by_few_images(images: int) -> None:
+    draw = np.random.default_rng(images)
+
+    def answered(true: NDArray[np.uint8]) -> NDArray[np.int64]:
+        wrong = draw.random(true.shape) < draw.uniform(0.05, 0.4, (images, 1, 1))
+        return masks.count(true, np.where(wrong, 1 - true, true).astype(np.uint8), 2)
+
+    apart = 0
+    for _ in range(200):
+        true = (draw.random((images, 8, 8)) < draw.uniform(0.1, 0.6, (images, 1, 1))).astype(np.uint8)
+        low, high = masks.interval(answered(true), answered(true))
+        apart += low > 0 or high < 0
+    assert apart <= 21  # of 200 with a chance of 5% each, more than this once in a thousand
+
+
+def test_of_one_image_no_lead_is_known() -> None:
+    ours, theirs = np.array([[[90, 10], [5, 15]]]), np.array([[[80, 20], [5, 15]]])
+    assert masks.interval(ours, theirs) == [-1.0, 1.0]
+    assert masks.interval(ours) == [0.0, 1.0]
 
 
 def test_a_square_of_a_mask_has_the_numbers_of_the_nearest_pixels() -> None:

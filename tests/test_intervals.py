@@ -198,6 +198,13 @@ def test_of_hardly_any_images_hardly_anything_is_known() -> None:
     assert intervals.of_mean(np.array([0.0, 1.0])) == [0.0, 1.0]
     for count in (0, 1):
         assert intervals.compare_means(np.ones(count), np.zeros(count)).low == -1
+    # All differ by as much, which two images may by luck and forty do not.
+    assert not intervals.compare_means(np.ones(2), np.full(2, 0.5)).told_apart
+    assert intervals.compare_means(np.ones(40), np.full(40, 0.5)).told_apart
+    for count in range(2, 60):
+        found = intervals.compare_means(np.full(count, 0.7), np.full(count, 0.4))
+        assert found.low < found.difference < found.high
+        assert found.told_apart == (found.chance < 0.05)
     same = intervals.compare_means(np.full(4, 0.5), np.full(4, 0.5))
     assert not same.told_apart
     assert same.chance == 1

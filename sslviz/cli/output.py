@@ -76,4 +76,7 @@ def counted(count: int, what: str) -> str:
 
 
 def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}%"
+    """Tenths of a per cent in columns; two digits of what is less than one, and "–" for what is not known."""
+    if value is None:
+        return "–"
+    return f"{100 * value:.2g}%" if 0 < value < 0.01 else f"{100 * value:.1f}%"

@@ -6,6 +6,7 @@ Letters in shapes: N images, C classes, S side of a square.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
+from sslviz.intervals import ALIKE, wilson, wilson_of_difference
 
 BACKGROUND = "background"
 OBJECT = "object"
@@ -25,7 +27,6 @@ each would be learned from a few dozen images."""
 KNOWN, ASKED = 1000, 400
 SIDE = 128
 """Masks are compared at this side, or the images' own where that is less, whatever a network reads."""
-DRAWS = 1000
 
 Rows = NDArray[np.int64]
 Counts = NDArray[np.int64]
@@ -169,17 +170,31 @@ def objects(counts: Counts) -> float:
 
 def interval(counts: Counts, less: Counts | None = None) -> list[float]:
     """A 95% interval of the mIoU of N images, (N, C, C), or of what it is more than that of `less`, the
-    same images answered by another: [low, high] from 1,000 draws of images with replacement (percentile
-    bootstrap; seed 0)."""
-    total = len(counts)
-    weights = np.random.default_rng(0).multinomial(total, np.full(total, 1 / total), DRAWS).astype(np.float64)
-    drawn = _means(weights, counts) - (0.0 if less is None else _means(weights, less))
-    low, high = np.percentile(drawn, (2.5, 97.5))
-    return [float(low), float(high)]
+    same images answered by another: [low, high], by Student's t of the jackknife's N values, each what is
+    left of N times the whole when an image is taken out (Tukey 1958). Draws with replacement spread too
+    little: of two equally good on ten images they tell 10% apart where this tells 4%.
+
+    Of one image nothing is known, [0, 1] or [-1, 1]; where all are alike, no more than of a share.
+    """
+    from scipy.stats import t
+
+    total, least = len(counts), 0.0 if less is None else -1.0
+    if total < 2:
+        return [least, 1.0]
+    weights = np.vstack([np.ones(total), 1.0 - np.eye(total)])
+    found = _means(weights, counts) - (0.0 if less is None else _means(weights, less))
+    values = total * found[0] - (total - 1) * found[1:]
+    middle, half = (
+        float(found[0]),
+        float(t.ppf(0.975, total - 1)) * float(values.std(ddof=1)) / math.sqrt(total),
+    )
+    if half < ALIKE:
+        return wilson(middle, total) if less is None else wilson_of_difference(middle, total)
+    return [max(least, middle - half), min(1.0, middle + half)]
 
 
 def _means(weights: NDArray[np.float64], counts: Counts) -> NDArray[np.float64]:
-    """(D, N) times an image is drawn → (D,) mIoU of each draw; a class that a draw lacks is not counted."""
+    """(D, N) times an image counts → (D,) mIoU of each; a class that is nowhere in the truth is not counted."""
     drawn = np.rint(weights @ counts.reshape(len(counts), -1)).astype(np.int64)
     found = overlaps(drawn.reshape(len(weights), *counts.shape[1:]))
     there = ~np.isnan(found)

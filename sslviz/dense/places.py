@@ -11,7 +11,7 @@ from sslviz.runs import Run
 from sslviz.runs.identity import identity
 
 AREA = "dense"
-VERSION = 3
+VERSION = 4
 """Of what is computed and of how it is kept; another version's files are not read."""
 KEPT_BYTES = 300_000_000
 """Past this the folders that were not read for longest are dropped."""

@@ -5,7 +5,6 @@ Reading imports no torch.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from sslviz import imagesets, kept
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet, Sample
-from sslviz.intervals import Z, wilson
+from sslviz.intervals import compare_means, wilson
 from sslviz.shortcuts.guards import OFF, SAID, STRENGTHS, Guard
 
 AREA = "cues"
@@ -76,10 +75,8 @@ class Told:
 
 def lead(one: Told, other: Told) -> tuple[float, float, float]:
     """By how much one tells more than the other of the same images: (mean, low, high), 95%."""
-    away = one.shares.astype(np.float64) - other.shares
-    half = Z * float(away.std(ddof=1)) / math.sqrt(len(away)) if len(away) > 1 else 1.0
-    mean = float(away.mean())
-    return mean, max(-1.0, mean - half), min(1.0, mean + half)
+    found = compare_means(one.shares.astype(np.float64), other.shares.astype(np.float64))
+    return found.difference, found.low, found.high
 
 
 def path_of(guard: Guard, which: str, strength: float, images: ImageSet) -> Path:

@@ -65,8 +65,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="module")
 def launched(chromium: str) -> Iterator[Browser]:
     """Headless Chromium with software WebGL, which has no network of its own to look for. It takes seconds of
-    processor time to start, and to compile its first shaders. Only WebGL is drawn by it: pages that were, too,
-    took five times the processor time."""
+    processor time to start, and to compile its first shaders. Nothing but WebGL is drawn by software GL: it
+    took five times the processor time for whole pages."""
     from playwright.sync_api import sync_playwright
 
     arguments = [

@@ -6,6 +6,7 @@ Names of files may hold what a terminal takes for orders, so nothing that cannot
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -76,7 +77,8 @@ def counted(count: int, what: str) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Tenths of a per cent in columns; two digits of what is less than one, and "–" for what is not known."""
+    """Tenths of a per cent, rounded as on the pages and always there, as columns want them; two digits of
+    what is less than one, and "–" for what is not known."""
     if value is None:
         return "–"
-    return f"{100 * value:.2g}%" if 0 < value < 0.01 else f"{100 * value:.1f}%"
+    return f"{100 * value:.2g}%" if 0 < value < 0.01 else f"{math.floor(1000 * value + 0.5 + 1e-9) / 10:.1f}%"

@@ -194,7 +194,7 @@ def interval(counts: Counts, less: Counts | None = None) -> list[float]:
 
 
 def _means(weights: NDArray[np.float64], counts: Counts) -> NDArray[np.float64]:
-    """(D, N) times an image counts → (D,) mIoU of each; a class that is nowhere in the truth is not counted."""
+    """(D, N) times an image counts → (D,) mIoU; a class that is nowhere in the truth is not counted."""
     drawn = np.rint(weights @ counts.reshape(len(counts), -1)).astype(np.int64)
     found = overlaps(drawn.reshape(len(weights), *counts.shape[1:]))
     there = ~np.isnan(found)

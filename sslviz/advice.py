@@ -61,6 +61,11 @@ GUARDS: dict[str, dict[str, Any]] = {
 """Guards against shortcuts, with the value that switches each off."""
 
 
+ASKED = ("the images that it trains on", "others", "held-out images")
+ASKED_OF = {"exemplar": ("the copies that it trains on", "new copies of the same patches", "new copies")}
+"""What it is trained on, and asked about: exemplar knows all patches, and is asked about new copies."""
+
+
 def advise(spec: Spec, status: Status, points: Sequence[Mapping[str, Any]]) -> Advice | None:
     """The most important thing to say about a run, or None."""
     heldout, chance = status.heldout_accuracy, status.chance
@@ -70,26 +75,27 @@ def advise(spec: Spec, status: Status, points: Sequence[Mapping[str, Any]]) -> A
     if status.steps < FEW and plan.get("seconds") is not None:
         steps = f"{status.steps:,} step{'' if status.steps == 1 else 's'}"
         return Advice("short", f"Only {steps} fit into so short a run on this machine. Train for longer.")
+    shown, others, asked = ASKED_OF.get(spec.task, ASKED)
     count = HELDOUT if status.state == "done" else int(plan.get("glance") or GLANCE)
     trained = training_accuracy(status, points)
-    by_heart = trained is not None and _far_above(trained, heldout, chance, count)
+    known = None if trained is None or not _far_above(trained, heldout, chance, count) else percent(trained)
     if not above_chance(heldout, chance, count):
         seen = (
-            f"its answers on held-out images, {percent(heldout)} right, are within noise of guessing, "
+            f"its answers on {asked}, {percent(heldout)} right, are within noise of guessing, "
             f"{percent(chance)}"
         )
-        if by_heart:
-            return Advice("chance", f"It knows the {trained:.0%} of its training by heart, but {seen}. "
+        if known:
+            return Advice("chance", f"It has {known} of its training right by heart, but {seen}. "
                           f"{_more_variety(spec)}.")  # fmt: skip
         when = (
             "In the end" if status.state == "done" else f"After {status.step / status.steps:.0%} of the run"
         )
         return Advice("chance", f"{when} {seen}. {_get_going(spec, plan)}.")
-    if by_heart:
+    if known:
         return Advice(
             "by heart",
-            f"It answers {trained:.0%} of the questions right on the images that it trains on and "
-            f"{heldout:.0%} on others: it learns them by heart. {_more_variety(spec)}.",
+            f"It answers {known} of the questions right on {shown} and {percent(heldout)} "
+            f"on {others}: it learns them by heart. {_more_variety(spec)}.",
         )
     return _features(spec, status, heldout, chance, int(plan.get("look") or LOOKED))
 

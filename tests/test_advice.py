@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sslviz.advice import GUARDS, above_chance, advise
+from sslviz.intervals import percent
 from sslviz.recipes import RECIPES
 from sslviz.runs import Spec, Status
 
@@ -77,7 +78,7 @@ def test_learning_by_heart_is_training_far_above_held_out(trained: float, heldou
         assert advice is None or "by heart" not in advice.text
     if trained - heldout > 0.5 and above_chance(heldout, CHANCES[task], 500):
         assert advice.kind == "by heart"
-        assert f"{heldout:.0%}" in advice.text
+        assert f" {percent(heldout)} " in advice.text
 
 
 def test_what_is_switched_off_is_named() -> None:
@@ -139,3 +140,13 @@ def test_it_never_raises_and_speaks_in_sentences(task: str, state: Any, values: 
                     knn_accuracy=knn, knn_untrained=untrained, chance=chance or None)  # fmt: skip
     advice = advise(Spec(task=task, images="some"), status, [{"step": 1, "accuracy": None}])
     assert advice is None or (advice.text.endswith(".") and advice.text.count(". ") >= 1)
+
+
+def test_exemplar_is_asked_about_new_copies_and_not_about_other_images() -> None:
+    advice = told("exemplar", heldout_accuracy=0.008, trained=0.8)
+    assert advice.kind == "by heart"
+    assert "0.8% on new copies of the same patches" in advice.text
+    assert "others" not in advice.text
+    advice = told("exemplar", heldout_accuracy=CHANCES["exemplar"], trained=0.8)
+    assert "answers on new copies" in advice.text
+    assert "images" not in advice.text.split(".")[0]

@@ -17,12 +17,15 @@ import pytest
 import torch
 from small_runs import curve, end_all, make_run, make_set, wait_for, worker
 
-from sslviz import networks, runs, settings
+from sslviz import networks, runs, scenes, settings
 from sslviz import worker as worker_module
-from sslviz.imagesets import ImageSet
+from sslviz.imagesets import ImageSet, NewImage
 from sslviz.jobs import device_lock
+from sslviz.runs import Run
 from sslviz.supervisor import Supervisor
+from sslviz.tasks import TASKS
 from sslviz.train import Metrics, Training
+from sslviz.train.draws import bind, divide
 from sslviz.worker import beginning, diary, work_run
 from sslviz.worker import training as glue
 
@@ -90,6 +93,31 @@ def test_starting_from_a_run_takes_its_weights(images: ImageSet) -> None:
     stranger = make_run(images, start=parent.id, model="nin")
     assert work_run(stranger).state == "failed"
     assert "network 'small'" in stranger.status().message
+
+
+def test_a_run_says_how_many_held_out_images_the_one_it_starts_from_knows(images: ImageSet) -> None:
+    """Counted by hand, from the rows that either of them trains on and holds out."""
+    parent = make_run(images, seed=3)
+    work_run(parent)
+
+    def rows(seed: int) -> tuple[set[int], set[int]]:
+        problem = bind(TASKS["rotation"](), images.squares(16), seed, torch.device("cpu"))
+        trained, held_out = divide(problem, seed, None)
+        return set(trained.tolist()), set(held_out.tolist())
+
+    def remark_of(child: Run) -> str:
+        assert work_run(child).state == "done"
+        return child.status().remark
+
+    known = len(rows(3)[0] & rows(4)[1])
+    assert known
+    other = remark_of(make_run(images, start=parent.id, seed=4))
+    assert f"{known} of the {len(rows(4)[1])} images that are held out here" in other
+    assert remark_of(make_run(images, start=parent.id, seed=3)) == ""
+    assert remark_of(make_run(make_set("others", seed=9), start=parent.id, seed=4)) == ""
+    # Which fifth it held out of images that are no longer those depends on how many they were.
+    images.add([NewImage("new.png", pixels=scenes.scene(77).pixels)])
+    assert "may have been trained on" in remark_of(make_run(images, start=parent.id, seed=3))
 
 
 class Killed(BaseException):

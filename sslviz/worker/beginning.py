@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 
 from sslviz import kept
 from sslviz.errors import UserError
+from sslviz.examinee import unseen
+from sslviz.imagesets import ImageSet
 from sslviz.plan import Plan
 from sslviz.recipes import DEFAULT, RECIPES
 from sslviz.runs import Run, checkpoints, open_run
@@ -93,6 +95,39 @@ def _kept_apart(run: Run) -> int | None:
     parent = open_run(run.workspace, run.spec.start).spec
     found = (parent.plan or {}).get("held_out_from")
     return found if parent.fingerprint == run.spec.fingerprint and isinstance(found, int) else None
+
+
+def known_before(run: Run, images: ImageSet, rows: torch.Tensor) -> str:
+    """A sentence, where the run that this one starts from was or may have been trained, in the same task, on
+    images that are held out now: another seed, or images that were added, divide a set anew. Else "".
+
+    `rows`, int64, are those held out; exemplar's are patches, of which other copies are asked about anyhow.
+    """
+    if run.spec.start is None or run.spec.task == "exemplar":
+        return ""
+    try:
+        parent = open_run(run.workspace, run.spec.start)
+    except UserError:  # deleted, since this one began
+        return ""
+    if parent.spec.task != run.spec.task:
+        return ""
+    told = unseen(parent, images)
+    if told.kind == "unknown":
+        return (
+            f"Run {parent.id}, which it starts from, may have been trained on images that are held out here: "
+            "then its held-out accuracy is too high."
+        )
+    fresh = set() if told.kind == "seen" else set(told.rows.tolist())
+    known = sum(row not in fresh for row in rows.tolist())
+    if not known:
+        return ""
+    which = (
+        "the image that is" if known == len(rows) == 1 else f"{known:,} of the {len(rows):,} images that are"
+    )
+    return (
+        f"Run {parent.id}, which it starts from, was trained on {which} held out here: its held-out accuracy "
+        "is too high."
+    )
 
 
 def plan_of(run: Run) -> Plan:

@@ -24,7 +24,7 @@ from sslviz.runs import Run, Status, open_run
 from sslviz.train import Training
 from sslviz.train.learning import release_memory
 from sslviz.visible import visible
-from sslviz.worker.beginning import plan_for, saved_state, start_weights
+from sslviz.worker.beginning import known_before, plan_for, saved_state, start_weights
 from sslviz.worker.diary import STATUS_SECONDS, Diary, figures_kept
 from sslviz.worker.looking import Looker
 from sslviz.worker.waiting import Cancelled, Report, Stop, hold_device
@@ -207,13 +207,13 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
         since_when = f", from step {saved[0]:,} on" if saved else ""
         half = f"with half the batch, {plan.batch}{since_when}: memory did not suffice for more."
         message, remark = f"Training {half}", f"It trained {half}"
-    if len(images) == 1:
-        remark = f"{remark} {ALONE}".lstrip()
     start, since = (None, spec.since) if saved else start_weights(run)
     with _alive(run):
         training = Followed(
             task, squares, plan, model=spec.model, seed=spec.seed, device=device, start=start, since=since
         )
+        known = ALONE if len(images) == 1 else known_before(run, images, training.heldout_rows)
+    remark = f"{remark} {known}".strip()
     training.stop = stop
     training.looker = Looker(images, squares, plan.look, spec.seed, device)
     training.untrained = training.fresh_network() if training.looker.able else None

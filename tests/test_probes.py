@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.dummy import DummyClassifier
 from small_runs import make_run, make_set, pictures
 
 from sslviz import imagesets, probes, runs, settings
@@ -98,6 +99,42 @@ def test_unlabelled_images_are_refused_and_memory_is_chosen_by_labels(run: runs.
     found = probes.default_memory(other, own)
     assert found is not None
     assert found.name == "pics"
+
+
+def labelled(name: str, counts: dict[str, int], seed: int) -> imagesets.ImageSet:
+    images = imagesets.create(settings.workspace(), name)
+    labels = [label for label, count in counts.items() for _ in range(count)]
+    images.add(
+        NewImage(f"{n}.png", pixels=pixels, label=label)
+        for n, (label, pixels) in enumerate(zip(labels, pictures(len(labels), seed=seed), strict=True))
+    )
+    return images
+
+
+def test_a_memory_has_the_labels_as_often_as_the_set_that_it_is_of() -> None:
+    """Nine in ten of those asked are cats; taken out of the run's set, they would leave nine in ten dogs."""
+    queries = labelled("queries", {"cat": 18, "dog": 2}, seed=1)
+    labelled("rest", {"cat": 2, "dog": 18}, seed=2)
+    own = imagesets.merge(settings.workspace(), ["queries", "rest"], "own")
+    assert probes.default_memory(queries, own) is None
+    labelled("like", {"cat": 30, "dog": 4}, seed=3)
+    alike = imagesets.merge(settings.workspace(), ["queries", "like"], "alike")
+    assert probes.default_memory(queries, alike) is alike
+    labelled("cats", {"cat": 40}, seed=4)
+    lost = imagesets.merge(settings.workspace(), ["queries", "cats"], "lost")  # no dog is left to learn from
+    assert probes.default_memory(queries, lost) is None
+
+
+def test_chance_is_what_scikit_learns_dummy_gets() -> None:
+    images = labelled("pets", {"cat": 45, "dog": 5, "owl": 10}, seed=5)
+    division = probes.divide(images)
+    known, asked = division.known.labels, division.asked.labels
+    dummy = DummyClassifier(strategy="most_frequent").fit(np.zeros((len(known), 1)), known)
+    assert division.chance == pytest.approx(dummy.score(np.zeros((len(asked), 1)), asked))
+    assert division.chance == pytest.approx(0.75)
+    assert probes.divide(labelled("even", {"cat": 15, "dog": 15}, seed=6)).chance == 0.5
+    # Five cats and one dog: of the dog nothing is asked, so nothing but "cat" can be right.
+    assert probes.divide(labelled("few", {"cat": 5, "dog": 1}, seed=7)).chance == 1.0
 
 
 def test_what_is_asked_is_never_in_the_memory() -> None:

@@ -126,8 +126,15 @@ def _shown(told: Lineup) -> str:
         ]
         rows.append(("chance", "", "", percent(told.chance), percent(told.chance)))
         about = f"{counted(told.asked, 'image')} asked about, {told.known:,} known; intervals of 95%"
-    alike = ("", "CKA", _matrix(names, told.cka), "", "Neighbours in common", _matrix(names, told.shared))
-    return "\n".join((table(rows), "", about, *alike))
+    on = f"on {counted(len(told.rows), 'image')}"
+    alike = (
+        f"CKA, {on}",
+        _matrix(names, told.cka),
+        "",
+        f"Neighbours in common, {on}",
+        _matrix(names, told.shared),
+    )
+    return "\n".join((table(rows), "", about, "", *alike))
 
 
 def _name(one: Contender) -> str:

@@ -106,6 +106,7 @@ class Lineup:
             "known": self.known,
             "asked": self.asked,
             "chance": self.chance,
+            "compared": len(self.rows),
             "networks": [asdict(one) for one in self.contenders],
             "cka": self.cka,
             "neighbors": self.shared,

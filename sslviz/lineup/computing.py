@@ -89,7 +89,7 @@ def _with_labels(
         said = parts.next(run.title)
         entries += judging.by_labels(run, division, places, device, said, alone=run is not found[0])
     about: dict[str, Any] = {"known": len(division.known), "asked": len(division.asked)}
-    about["chance"] = 1 / len(division.names)
+    about["chance"] = division.chance
     entries = judging.ranked(entries, found, division)
     told = _compared(entries, rows, parts.next("how alike they are"), whole=False, **about)
     if not last:

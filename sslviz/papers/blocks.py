@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sslviz import features, kept, linear, networks
 from sslviz.classifiers import published
+from sslviz.intervals import chance_of_labels
 from sslviz.model import Encoder, Network
 from sslviz.papers import labelled
 from sslviz.papers.base import Report, Scale
@@ -51,6 +52,11 @@ class Material:
     classes: int
     depends: list[Any]
     """What whatever was found with it depends on."""
+
+    @property
+    def chance(self) -> float:
+        """Right answers of always saying the commonest label, at least 1 / C."""
+        return chance_of_labels(self.labels.numpy(), self.answers.numpy(), self.classes)
 
 
 def material(run: Run, data: Data, scale: Scale) -> Material:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sslviz.imagesets import ImageSet
+from sslviz.intervals import chance_of_labels
 from sslviz.papers import sweeps
 from sslviz.papers.base import (
     RECALLED,
@@ -112,12 +113,13 @@ class Classes(Paper):
         # All runs begin with the same blocks, so the untrained network is one.
         untrained = float(worth(networks.untrained(runs[0]), "the untrained network").mean())
         pixels = float(told(features.pixels(squares)).mean())
+        chance = chance_of_labels(answers, answers, len(data.names))
         rows = []
         for run, value in zip(runs, self.values(scale), strict=True):
             right = worth(networks.trained(run), value.what)
             rows.append(
                 Row(
-                    value.what, float(right.mean()), len(answers), value.at, 1 / len(data.names), untrained,
+                    value.what, float(right.mean()), len(answers), value.at, chance, untrained,
                     pixels, self._published_at(value.at), right=right,
                 )
             )  # fmt: skip

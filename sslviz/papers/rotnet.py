@@ -175,7 +175,7 @@ class RotNet(Paper):
         for place, (block, right) in enumerate(found["run"].items(), start=1):
             rows.append(
                 Row(
-                    block, float(right.mean()), tested, place, 1 / len(data.names),
+                    block, float(right.mean()), tested, place, given.chance,
                     float(found["untrained"][block].mean()), published=published.get(block),
                     rerun=reruns.get(block), right=right,
                 )
@@ -183,9 +183,16 @@ class RotNet(Paper):
         right = blocks.told_by_labels(run, given, device, report)
         quoted = dict(QUOTED)
         beside = quoted.pop(ON_LABELS) if published else None
-        share, chance = float(right.mean()), 1 / len(data.names)
         rows.append(
-            Row(ON_LABELS, share, tested, chance=chance, published=beside, line="from labels", right=right)
+            Row(
+                ON_LABELS,
+                float(right.mean()),
+                tested,
+                chance=given.chance,
+                published=beside,
+                line="from labels",
+                right=right,
+            )
         )
         concluded = conclude(rows, found["untrained"])
         return Findings(rows, concluded, measured, tested, quoted, remarks(run, data, scale))

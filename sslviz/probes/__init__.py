@@ -137,7 +137,7 @@ def evaluate(
         "labels": division.names,
         "memory": len(division.known),
         "queries": len(division.asked),
-        "chance": 1.0 / len(division.names),
+        "chance": division.chance,
     }
     intervals: dict[str, Any] = {}
     leads: dict[str, Any] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,9 +12,13 @@ from numpy.typing import NDArray
 
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
+from sslviz.intervals import chance_of_labels
 
 MEMORY = 20_000
 QUERIES = 3_000
+SKEWED = 1.5
+"""Times that the share of one label in a memory may grow, beside that of another, when what is asked about
+is taken out of it."""
 
 Rows = NDArray[np.int64]
 
@@ -46,6 +51,11 @@ class Division:
     """The labels, in order."""
     known: Part
     asked: Part
+
+    @property
+    def chance(self) -> float:
+        """What is told of those asked about by always saying the commonest label, at least 1 / C."""
+        return chance_of_labels(self.known.labels, self.asked.labels, len(self.names))
 
     @property
     def digest(self) -> str:
@@ -91,10 +101,19 @@ def divide(queries: ImageSet, memory: ImageSet | None = None) -> Division:
 def default_memory(queries: ImageSet, own: ImageSet | None) -> ImageSet | None:
     """The run's own images where they carry the labels of `queries`, else None, which means a split."""
     # The same photographs under another name are no memory: half of it at least must be new.
-    if own is None or 2 * len(set(own.ids) - set(queries.ids)) < len(own):
+    if own is None:
+        return None
+    asked = set(queries.ids)
+    left = [entry.label for entry in own.entries if entry.id not in asked]
+    if 2 * len(left) < len(own):
         return None
     labels = set(queries.label_counts())
-    return own if labels and labels <= set(own.label_counts()) else None
+    if not labels or not labels <= set(left):
+        return None
+    # Taking out what is asked about leaves no more of one label than there was, or neighbours vote for it.
+    before, after = own.label_counts(), Counter(left)
+    kept = [after[label] / before[label] for label in labels]
+    return own if max(kept) <= SKEWED * min(kept) else None
 
 
 def _part(images: ImageSet, rows: Rows, names: Sequence[str]) -> Part:

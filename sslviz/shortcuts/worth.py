@@ -108,7 +108,7 @@ def judged(runs: Sequence[Run], images: ImageSet, device: str, report: Report | 
                 report(round(100 * (number + done / max(1, total))), 200, said)
 
         probes.measure(run, division, ("knn", "linear"), device=device, report=tell)
-    return Worth(tuple(_probe(runs, division, name) for name in PROBES), 1.0 / len(division.names))
+    return Worth(tuple(_probe(runs, division, name) for name in PROBES), division.chance)
 
 
 def _probe(runs: Sequence[Run], division: Any, name: str) -> Measure:

@@ -13,6 +13,7 @@ from sslviz import probes
 from sslviz.errors import UserError
 from sslviz.figures import PALETTE
 from sslviz.imagesets import ImageSet
+from sslviz.intervals import percent
 from sslviz.probes import Division, Judged
 from sslviz.runs import Run
 from sslviz.ui import charts, embedding_run, frame, pictures, waiting, words
@@ -142,7 +143,7 @@ def _worth(division: Division, linear: Judged, whole: Judged | None) -> None:
             "Trained on labels", f"{whole.accuracy('supervised'):.1%}", help="The same network, from scratch."
         )
     else:
-        cells.metric("Chance", f"{1 / len(division.names):.1%}", help="Guessing among the labels.")
+        cells.metric("Chance", percent(division.chance), help="Always saying the commonest label.")
     said = [
         f"How often a linear classifier on frozen features tells which of {len(division.names)} labels an "
         f"image has, at the best block; it knows {len(division.known):,} images and is asked about "
@@ -192,7 +193,7 @@ def _by_block(division: Division, found: dict[str, Judged], whole: Judged | None
                 [high for _, high in spans],
             )
         )
-    levels = {"chance": 1 / len(division.names)}
+    levels = {"chance": division.chance}
     levels |= {
         SOURCES[one].lower(): judged.accuracy(one) for one in ("pixels", "colours") if one in judged.answers
     }
@@ -225,9 +226,7 @@ def _few(run: Run, beside: Sequence[Run], division: Division) -> None:
                 [f"{point['draws']} draws" if point["draws"] > 1 else "one draw" for point in points],
             )
         )
-    charts.shares(
-        lines, {"chance": 1 / len(division.names)}, key="downstream_few", x="labelled images a class"
-    )
+    charts.shares(lines, {"chance": division.chance}, key="downstream_few", x="labelled images a class")
     st.caption(
         "Bars are one standard deviation over draws of which images are labelled; all curves use the same "
         "draws. The block is that which all the labels chose."
@@ -256,7 +255,7 @@ def _table(division: Division, found: dict[str, Judged], whole: Judged | None) -
     if whole is not None:
         rows.append(("The whole network, from the run’s weights", [_cell(whole, "fine_tuned")]))
         rows.append(("The whole network, from scratch", ["", _cell(whole, "supervised")]))
-    rows.append(("Chance", [f"{1 / len(division.names):.1%}"]))
+    rows.append(("Chance", [percent(division.chance)]))
     head = "".join(f'<th scope="col">{title}</th>' for title in ("Probe", *SOURCES.values()))
     lines = []
     for title, cells in rows:

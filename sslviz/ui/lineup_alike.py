@@ -8,7 +8,7 @@ from html import escape
 
 import streamlit as st
 
-from sslviz import figures
+from sslviz import figures, intervals
 from sslviz.imagesets import ImageSet, Sample
 from sslviz.lineup import Lineup
 from sslviz.ui import embedding_scene, lineup_table, pictures
@@ -26,7 +26,7 @@ def matrices(found: Lineup) -> None:
         pictures.show(_matrix(found.cka, names, 1.0))
         st.caption(
             "1: the same but for turning, mirroring and scaling the space of features; 0: nothing in common. "
-            "Debiased, so that few images do not make networks look alike."
+            f"Debiased, so that few images do not make networks look alike. On {len(found.rows):,} images."
         )
     with right:
         st.markdown("**Neighbours in common**")
@@ -36,7 +36,7 @@ def matrices(found: Lineup) -> None:
         pictures.show(_matrix(shown, names, max(0.05, most), percent=True))
         st.caption(
             "Mean share, in percent, of an image's ten nearest that are the same by both; by chance "
-            f"{found.by_chance:.1%}."
+            f"{intervals.percent(found.by_chance)}."
         )
 
 

@@ -13,7 +13,6 @@ from sslviz import probes
 from sslviz.errors import UserError
 from sslviz.figures import PALETTE
 from sslviz.imagesets import ImageSet
-from sslviz.intervals import percent
 from sslviz.probes import Division, Judged
 from sslviz.runs import Run
 from sslviz.ui import charts, embedding_run, frame, pictures, waiting, words
@@ -143,7 +142,7 @@ def _worth(division: Division, linear: Judged, whole: Judged | None) -> None:
             "Trained on labels", f"{whole.accuracy('supervised'):.1%}", help="The same network, from scratch."
         )
     else:
-        cells.metric("Chance", percent(division.chance), help="Always saying the commonest label.")
+        cells.metric("Chance", f"{division.chance:.1%}", help="Always saying the commonest label.")
     said = [
         f"How often a linear classifier on frozen features tells which of {len(division.names)} labels an "
         f"image has, at the best block; it knows {len(division.known):,} images and is asked about "
@@ -255,7 +254,7 @@ def _table(division: Division, found: dict[str, Judged], whole: Judged | None) -
     if whole is not None:
         rows.append(("The whole network, from the run’s weights", [_cell(whole, "fine_tuned")]))
         rows.append(("The whole network, from scratch", ["", _cell(whole, "supervised")]))
-    rows.append(("Chance", [percent(division.chance)]))
+    rows.append(("Chance", [f"{division.chance:.1%}"]))
     head = "".join(f'<th scope="col">{title}</th>' for title in ("Probe", *SOURCES.values()))
     lines = []
     for title, cells in rows:

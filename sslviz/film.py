@@ -33,7 +33,7 @@ from sslviz.runs.states import states
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-VERSION = 2
+VERSION = 3
 """Of the files; another version's are not read."""
 POINTS = 2000
 NEAR = 20
@@ -42,7 +42,7 @@ EPOCHS, RATE = 50, 0.1
 """Of UMAP that starts from the next frame: enough for what has changed to find its place, and little besides.
 With 200 epochs points move a quarter more, at UMAP's own rate of 1 half as much again, for a trustworthiness
 that is higher by less than 0.01."""
-KINDS = ("frames", "rows", "indices", "similarity")
+KINDS = ("frames", "rows", "indices", "similarity", "labelled", "voters", "votes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,8 @@ class Film:
     similarity: Floats
     """(F, n, k) their cosine similarity in [-1, 1]."""
     knn: list[float | None]
-    """Share of the labelled images whose label their neighbours predict; None without two labels."""
+    """Share of the labelled images whose label their 20 nearest labelled others predict; None without two
+    labels, and where too few of those others are known."""
     heldout: list[float | None]
     """Held-out accuracy in the pretext task, as last measured by then; None before the first measurement."""
     train: list[float | None]
@@ -123,11 +124,14 @@ def compute(
     block = _existing(run, images, block)
     if _read(run, images, folder, block) is not None:
         return
-    rows = imagesets.draw_evenly(embeddings.label_numbers(images)[0], points)
+    labels = embeddings.label_numbers(images)[0]
+    rows = imagesets.draw_evenly(labels, points)
+    labelled = _labelled(labels[rows])
     source = _Source(run, images, block, rows, networks.squares_for(run, images)[rows])
     total = 100 * len(course)
     maps: list[Floats] = []
     near: list[tuple[Ints, Floats]] = []
+    votes: list[tuple[Ints, Floats]] = []
     for done, (_, weights) in enumerate(reversed(course)):
         said = f"Frame {done + 1} of {len(course)}"
 
@@ -138,6 +142,8 @@ def compute(
         tell(0, 1)
         features = source.features(weights, tell, last=done == 0)
         near.append(neighbors.search(features, features, NEAR, exclude_self=True))
+        voting = features[labelled]
+        votes.append(neighbors.search(voting, voting, NEAR, exclude_self=True))
         if np.ptp(features, axis=0).max() < ALIKE:
             if done == 0:
                 raise UserError(
@@ -155,12 +161,22 @@ def compute(
         "rows": rows.astype(np.int32),
         "indices": np.stack([indices for indices, _ in near[::-1]]).astype(np.int32),
         "similarity": np.stack([similarity for _, similarity in near[::-1]]),
+        "labelled": labelled.astype(np.int32),
+        "voters": np.stack([voters for voters, _ in votes[::-1]]).astype(np.int32),
+        "votes": np.stack([similarity for _, similarity in votes[::-1]]),
     }
     steps = [step for step, _ in course]
     kept.write(folder / f"{block}.bin", arrays, version=VERSION, steps=steps)
     stored.prune()
     if report:
         report(total, total, "")
+
+
+def _labelled(labels: Ints) -> Ints:
+    """Places of the images whose nearest are kept among themselves too, so that labels can be told: those
+    with a label, (L,), and none where all have one, whose nearest are kept already."""
+    known = np.flatnonzero(labels >= 0)
+    return known if len(known) < len(labels) else known[:0]
 
 
 ALIKE = 1e-5
@@ -235,25 +251,37 @@ def _read(run: Run, images: ImageSet, folder: Path, block: str) -> Film | None:
     if whole is None or whole[0].get("version") != VERSION or not set(KINDS) <= whole[1].keys():
         return None
     steps, arrays = np.array(whole[0]["steps"], np.int64), whole[1]
-    frames, rows, indices, similarity = (arrays[kind] for kind in KINDS)
+    frames, rows, indices, similarity, labelled, voters, votes = (arrays[kind] for kind in KINDS)
     count = len(rows)
     if frames.shape != (len(steps), count, 2) or indices.shape[:2] != frames.shape[:2]:
         return None
     if similarity.shape != indices.shape or not 0 < count <= len(images) or rows.max() >= len(images):
         return None
+    if voters.shape != votes.shape or voters.shape[:2] != (len(steps), len(labelled)):
+        return None
     labels, names = embeddings.label_numbers(images)
-    knn = [
-        neighbors.leave_one_out(indices[n], similarity[n], labels[rows], len(names), NEAR)
-        if len(names) > 1
-        else None
-        for n in range(len(steps))
-    ]
+    own = labels[rows]
+    knn: list[float | None] = [None] * len(steps)
+    if len(names) > 1:
+        # What was labelled since the film was made is not among the voters that were looked for then.
+        since = np.setdiff1d(np.flatnonzero(own >= 0), labelled)
+        near = (indices, similarity, own) if len(since) else (voters, votes, own[labelled])
+        knn = [_told(near[0][n], near[1][n], near[2], len(names)) for n in range(len(steps))]
     points = run.metrics()
     heldout, train = (
         [_measured_by(points, int(step), name) for step in steps] for name in ("heldout_accuracy", "accuracy")
     )
     key = f"{folder.name}-{block}"
     return Film(block, key, steps, rows.astype(np.int64), frames, indices, similarity, knn, heldout, train)
+
+
+def _told(indices: Ints, similarity: Floats, labels: Ints, classes: int) -> float | None:
+    """Share of labels that the nearest tell; None where of some image's nearest fewer than half have one."""
+    known = labels >= 0
+    voters = (labels[indices[known]] >= 0).sum(axis=1)
+    if 2 * voters.min(initial=NEAR) < min(NEAR, known.sum() - 1):
+        return None
+    return neighbors.leave_one_out(indices, similarity, labels, classes, NEAR)
 
 
 def _measured_by(points: list[dict[str, Any]], step: int, name: str) -> float | None:

@@ -26,6 +26,9 @@ Ints = NDArray[np.int64]
 VOTERS = 20
 """Neighbours that are asked for a label, where nobody says how many."""
 
+ASKED = 2_000
+"""Images of which labelled neighbours are still to be looked for, at most: a page waits for it."""
+
 SCORES_AT_ONCE = 8_000_000
 """Similarities held at a time: 32 MB, whatever the number of images."""
 
@@ -101,28 +104,88 @@ def vote(
     indices and similarity (Q, k) as `search` returns them; labels int64 (M,) in [0, C), -1 where there is
     none, which does not vote. Returns int64 (Q,), -1 where nobody voted; a tie goes to the lower class.
     """
-    voters = labels[indices]
+    return _voted(labels[indices], similarity, classes, temperature)
+
+
+def _voted(voters: Ints, similarity: Floats, classes: int, temperature: float = 0.1) -> Ints:
+    """`vote` by what each neighbour says, int64 (Q, k); -1 for nothing."""
     weights = np.where(voters >= 0, np.exp(similarity.astype(np.float64) / temperature), 0.0)
-    rows = np.arange(len(indices))[:, None]
+    rows = np.arange(len(voters))[:, None]
     cells = (rows * classes + voters.clip(0)).ravel()
-    scores = np.bincount(cells, weights.ravel(), minlength=len(indices) * classes)
-    scores = scores.reshape(len(indices), classes)
+    scores = np.bincount(cells, weights.ravel(), minlength=len(voters) * classes)
+    scores = scores.reshape(len(voters), classes)
     return np.where(scores.sum(axis=1) > 0, scores.argmax(axis=1), -1).astype(np.int64)
 
 
 def leave_one_out(
     indices: Ints, similarity: Floats, labels: Ints, classes: int, k: int = VOTERS
 ) -> float | None:
-    """Share of labelled images whose label their k nearest other images predict, in [0, 1].
+    """Share of labelled images whose label their k nearest labelled others predict, in [0, 1].
 
     indices and similarity (N, ≥ k) from `search(..., exclude_self=True)`; labels int64 (N,), -1 for none.
-    None where fewer than two images have a label.
+    The k are the first of those that were found; an image of which none has a label is not asked about, so
+    where many have none `told` is to be asked. None where no image can be asked about, or no two labelled
+    ones have the same label: none could be right.
     """
     known = labels >= 0
-    if known.sum() < 2 or indices.shape[1] == 0:
+    if not _tellable(labels[known]):
         return None
-    predicted = vote(indices[known, :k], similarity[known, :k], labels, classes)
-    return float((predicted == labels[known]).mean())
+    predicted = _first_voted(labels[indices[known]], similarity[known], classes, k)
+    asked = predicted >= 0
+    return float((predicted == labels[known])[asked].mean()) if asked.any() else None
+
+
+def told(
+    features: Floats, indices: Ints, similarity: Floats, labels: Ints, classes: int, k: int = VOTERS
+) -> float | None:
+    """Share of labelled images whose label the k nearest of all other labelled images predict, in [0, 1].
+
+    features (N, D), finite, which may be on the disk: they are read only where `indices` and `similarity`,
+    (N, ≥ k) as for `leave_one_out`, hold too few images with a label. Of more than 2,000 labelled images for
+    which that is so, 2,000 labelled ones are asked about, drawn with seed 0. None as `leave_one_out` says.
+    """
+    known = np.flatnonzero(labels >= 0)
+    if not _tellable(labels[known]):
+        return None
+    wanted = min(k, len(known) - 1)
+    asked, short = known, (labels[indices[known]] >= 0).sum(axis=1) < wanted
+    if short.sum() > ASKED:
+        drawn = np.sort(np.random.default_rng(0).permutation(len(known))[:ASKED])
+        asked, short = known[drawn], short[drawn]
+    predicted = _first_voted(labels[indices[asked]], similarity[asked], classes, k)
+    if short.any():
+        found, alike = _others(np.asarray(features[known]), np.searchsorted(known, asked[short]), wanted)
+        predicted[short] = _voted(labels[known[found]], alike, classes)
+    return float((predicted == labels[asked]).mean())
+
+
+def _tellable(labels: Ints) -> bool:
+    """Whether some label is there twice, so that another image can tell it."""
+    return len(np.unique(labels)) < len(labels)
+
+
+def _first_voted(voters: Ints, similarity: Floats, classes: int, k: int) -> Ints:
+    """What the first k of those that say something vote for, int64 (Q,); -1 where nobody does."""
+    says = voters >= 0
+    return _voted(np.where(says & (says.cumsum(axis=1) <= k), voters, -1), similarity, classes)
+
+
+def _others(features: Floats, rows: Ints, k: int) -> tuple[Ints, Floats]:
+    """`search` for the k < M nearest others of some rows of (M, D), each (rows, k), without torch."""
+    unit = features / np.abs(features).max(axis=1, keepdims=True, initial=1e-30)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True).clip(1e-12)
+    indices, similarity = np.empty((len(rows), k), np.int64), np.empty((len(rows), k), np.float32)
+    size = max(1, SCORES_AT_ONCE // 4 // len(unit))
+    for start in range(0, len(rows), size):
+        block = rows[start : start + size]
+        scores = np.round((unit[block] @ unit.T).clip(-1, 1) / STEP) * np.float32(STEP)
+        scores[np.arange(len(block)), block] = -np.inf
+        found = np.sort(np.argpartition(-scores, k - 1, axis=1)[:, :k], axis=1)
+        value = np.take_along_axis(scores, found, 1)
+        order = np.argsort(-value, axis=1, kind="stable")
+        indices[start : start + size] = np.take_along_axis(found, order, 1)
+        similarity[start : start + size] = np.take_along_axis(value, order, 1)
+    return indices, similarity
 
 
 def precision_at_k(

@@ -149,6 +149,23 @@ def test_the_first_block_predicts_labels_best_and_relabelling_counts(features: F
     assert len(features.asked) == 3
 
 
+def test_labels_of_a_few_are_told_by_the_nearest_of_those(features: Features) -> None:
+    """Images that have none are no errors, so what a block is worth is not how many labels there are."""
+    images, run = make_set(count=300), make_run()
+    compute(run)
+    images.relabel(images.ids[12:], None)
+    scores = embeddings.accuracies(run, images)
+    for number in (1, 2, 3):
+        rows = features.make(300, "run", number)[:12]
+        unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        weight = np.exp(unit @ unit.T / 0.1) * (1 - np.eye(12))
+        said = (weight @ np.eye(3)[np.arange(12) % 3]).argmax(1)
+        assert scores[f"block{number}"] == pytest.approx(np.mean(said == np.arange(12) % 3))
+    assert scores["block2"] == 1
+    images.relabel(images.ids[3:], None)
+    assert embeddings.accuracies(run, images) == {}, "no two have the same"
+
+
 def damage(folder: Path) -> Iterator[Path]:
     """Ruin one file after the other; the files are whole again when the next is yielded."""
     for path in sorted(folder.glob("*")):

@@ -220,6 +220,32 @@ def test_relabelling_counts_at_once(run: Run, images: ImageSet) -> None:
     assert after.knn == [None] * len(KEPT)
 
 
+def test_labels_of_a_few_are_told_by_the_nearest_of_those(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = make_set("more", 60, seed=2)
+    images.relabel(images.ids[9:], None)
+    labels = embeddings.label_numbers(images)[0]
+    searched = neighbors.search
+    seen: list[np.ndarray] = []
+
+    def watched(queries: np.ndarray, *rest: object, **more: object) -> object:
+        if len(queries) == 60:
+            seen.append(queries[:9])
+        return searched(queries, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(neighbors, "search", watched)
+    found = compute(run, "more")
+    assert len(seen) == len(KEPT)
+    for knn, rows in zip(found.knn, reversed(seen), strict=True):
+        unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        weight = np.exp(unit @ unit.T / 0.1) * (1 - np.eye(9))
+        said = (weight @ np.eye(2)[labels[:9]]).argmax(1)
+        assert knn == pytest.approx(np.mean(said == labels[:9]))
+    images.relabel(images.ids[20:22], "a")
+    changed = load(run, "more")
+    assert changed is not None
+    assert changed.knn == [None] * len(KEPT), "of the nearest of those nothing is known"
+
+
 def test_what_has_no_film_is_a_sentence(run: Run, images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
     imagesets.create(settings.workspace(), "none")
     make_set("one", 1)

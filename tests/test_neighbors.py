@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sklearn.neighbors import NearestNeighbors
 
 from sslviz import neighbors
 from sslviz.errors import UserError
@@ -177,6 +178,70 @@ def test_leave_one_out_and_precision_on_separate_groups() -> None:
     assert neighbors.precision_at_k(indices, np.full(90, -1)) is None
     half = np.where(np.arange(90) < 45, labels, -1)
     assert neighbors.precision_at_k(indices, half) == 1, "images without a label do not count against it"
+
+
+def test_where_few_have_a_label_the_nearest_of_those_tell_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 900 images 60 have one of two labels: few are among another's 50 nearest. Scikit-learn finds the
+    nearest of the 60 by itself."""
+    random = np.random.default_rng(6)
+    kinds = np.arange(900) % 2
+    rows = (np.eye(2, 24)[kinds] * 1.5 + random.normal(size=(900, 24))).astype(np.float32)
+    labels = np.full(900, -1)
+    few = np.sort(random.permutation(900)[:60])
+    labels[few] = kinds[few]
+    near = neighbors.search(rows, rows, 50, exclude_self=True)
+    distance, found = NearestNeighbors(n_neighbors=21, metric="cosine").fit(rows[few]).kneighbors(rows[few])
+    assert (found[:, 0] == np.arange(60)).all()
+    weight = np.exp((1 - distance[:, 1:]) / 0.1)
+    said = [np.bincount(kinds[few[f]], w, 2).argmax() for f, w in zip(found[:, 1:], weight, strict=True)]
+    expected = np.mean(np.array(said) == kinds[few])
+    assert 0.6 < expected < 0.95
+    assert neighbors.told(rows, *near, labels, 2) == pytest.approx(expected)
+    assert neighbors.told(rows, *near, kinds, 2) == neighbors.leave_one_out(*near, kinds, 2)
+    unneeded = np.full((900, 1), np.nan, np.float32)
+    most = np.where(np.arange(900) % 10, kinds, -1)
+    assert neighbors.told(rows, *near, most, 2) == neighbors.told(unneeded, *near, most, 2)
+    monkeypatch.setattr(neighbors, "ASKED", 30)
+    part = np.random.default_rng(0).permutation(60)[:30]
+    expected = np.mean((np.array(said) == kinds[few])[part])
+    assert neighbors.told(rows, *near, labels, 2) == pytest.approx(expected)
+
+
+def test_who_nobody_votes_on_is_not_asked_about() -> None:
+    indices = np.array([[1, 2], [0, 2], [4, 3], [2, 4], [3, 2]])
+    similarity = np.full((5, 2), 0.5, np.float32)
+    labels = np.array([0, 0, -1, 1, -1])
+    assert neighbors.leave_one_out(indices, similarity, labels, 2) == 1, "two tell each other, one has nobody"
+    assert neighbors.leave_one_out(indices, similarity, np.array([0, -1, -1, 0, -1]), 2) is None
+    rows = np.array([[1, 0], [1, 0.1], [0, 1], [1, 1], [0.5, 1]], np.float32)
+    for alone in ([0, 1, -1, 2, -1], [-1] * 5, [0, -1, -1, -1, -1]):
+        assert neighbors.leave_one_out(indices, similarity, np.array(alone), 3) is None
+        assert neighbors.told(rows, indices, similarity, np.array(alone), 3) is None
+    assert neighbors.told(rows, indices, similarity, np.array([0, -1, 1, -1, 1]), 2) == pytest.approx(2 / 3)
+
+
+def test_the_voters_are_the_nearest_with_a_label() -> None:
+    random = np.random.default_rng(7)
+    rows = random.normal(size=(80, 5)).astype(np.float32)
+    labels = random.integers(-1, 3, 80)
+    indices, similarity = neighbors.search(rows, rows, 40, exclude_self=True)
+    right = []
+    for row in np.flatnonzero(labels >= 0):
+        score = [0.0] * 3
+        for place in [p for p in range(40) if labels[indices[row, p]] >= 0][:4]:
+            score[labels[indices[row, place]]] += np.exp(similarity[row, place] / 0.1)
+        right.append(np.argmax(score) == labels[row])
+    assert neighbors.leave_one_out(indices, similarity, labels, 3, 4) == pytest.approx(np.mean(right))
+
+
+def test_others_are_those_that_the_search_finds() -> None:
+    rows = np.random.default_rng(8).normal(size=(300, 16)).astype(np.float32) * 1e-20
+    rows[7] = 0
+    some = np.array([0, 7, 55, 299])
+    indices, similarity = neighbors._others(rows, some, 9)
+    found, value = neighbors.search(rows, rows, 9, exclude_self=True)
+    assert (indices[[0, 2, 3]] == found[some[[0, 2, 3]]]).all()
+    np.testing.assert_allclose(similarity, value[some], atol=1e-6)
 
 
 def test_features_without_width_resemble_nothing() -> None:

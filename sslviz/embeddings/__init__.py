@@ -9,6 +9,7 @@ Reading imports numpy alone, so that a page may do it; `compute` is work for a p
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,9 +88,10 @@ def stamp(run: Run, images: ImageSet, source: Source = "run") -> str:
 
 
 def accuracies(run: Run, images: ImageSet, source: Source = "run") -> dict[str, float]:
-    """Share of labelled images whose label their 20 nearest others predict, for each computed block.
+    """Share of labelled images whose label their 20 nearest labelled others predict, for each computed block.
 
-    Empty without labels. Labels are read anew, so relabelling needs no new computation.
+    Empty where no two images have the same label, or all have. Labels are read anew, so relabelling needs no
+    new computation.
     """
     labels, names = label_numbers(images)
     found = {}
@@ -98,9 +100,11 @@ def accuracies(run: Run, images: ImageSet, source: Source = "run") -> dict[str, 
     for block in blocks(run, images, source):
         embedding = stored.read(run, images, source, block)
         if embedding is not None:
-            share = neighbors.leave_one_out(embedding.indices, embedding.similarity, labels, len(names))
-            if share is not None:
-                found[block] = share
+            near = (embedding.indices, embedding.similarity)
+            with contextlib.suppress(OSError, ValueError):  # its features were dropped meanwhile
+                share = neighbors.told(embedding.features, *near, labels, len(names))
+                if share is not None:
+                    found[block] = share
     return found
 
 

@@ -226,7 +226,8 @@ def _worth(scene: Scene) -> None:
     others = {one: share for one, share in best.items() if one != "run"}
     rival = max(others, key=lambda one: others[one], default=None)
     what = "image it was cut from" if isinstance(scene.images, imagesets.Crops) else "label"
-    words = f"How often the {what} that a picture's 20 nearest neighbours vote for is its own. "
+    those = ", of the pictures with a label," if (scene.labels < 0).any() else ""
+    words = f"How often the {what} that a picture's 20 nearest neighbours{those} vote for is its own. "
     if rival is not None and others[rival] >= best["run"]:
         words += f"**Training has not helped here:** {TITLES[rival].lower()} does as well or better. "
     if counts.sum() < FEW:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 PENALTY = 1.0
@@ -127,20 +128,44 @@ class Fit:
 
 
 def fitted(rows: Floats, answers: Ints, classes: int) -> Fit:
-    """Ridge regression of one-hot answers, (n,) in [0, `classes`), on `rows`, (n, D), in its dual form."""
+    """Ridge regression of one-hot answers, (n,) in [0, `classes`), on `rows`, (n, D), in its dual form.
+
+    What is said of rows that are left out is what fits without them would say.
+    """
     counts = np.bincount(answers, minlength=classes)
     weight = len(answers) / (np.count_nonzero(counts) * counts[answers].astype(np.float64))
     targets = np.eye(classes)[answers]
     targets -= weight @ targets / weight.sum()
     gram = rows.astype(np.float64) @ rows.astype(np.float64).T
-    inverse = np.linalg.inv(gram + PENALTY * np.diag(1 / weight))
-    dual = inverse @ targets
-    left_out = targets - dual / np.diag(inverse)[:, None]
+    dual = np.linalg.solve(gram + PENALTY * np.diag(1 / weight), targets)
+    left_out = _left_out(gram, targets, answers, counts)
     # A name that was given once cannot be told by the others, which says nothing of the others.
     fair = counts[answers] > 1
     alone = float(np.mean(left_out[fair].argmax(1) == answers[fair])) if fair.any() else None
     temperature = _temperature(left_out[fair], answers[fair], weight[fair])
     return Fit((rows.T @ dual).astype(np.float32), temperature, alone)
+
+
+def _left_out(gram: Doubles, targets: Doubles, answers: Ints, counts: Ints) -> Doubles:
+    """(n, C) scores that each row would get from a fit to the others, in which its class weighs as much as
+    any other; of rows that are alone in their class, which then has no weight, nothing is to be had: zeros.
+
+    Without a row of class c the others weigh (n - 1) / (C m), m being the counts with one less for c. So
+    every fit is to K + penalty diag(m), which differs between classes only in the diagonal of c's own rows:
+    one inverse, with the counts as they are, is corrected for each class by a matrix of that class's size.
+    """
+    penalty = PENALTY * np.count_nonzero(counts) / max(1, len(answers) - 1)
+    inverse = np.linalg.inv(gram + penalty * np.diag(counts[answers].astype(np.float64)))
+    dual = inverse @ targets
+    found = np.zeros_like(targets)
+    for number in np.flatnonzero(counts > 1):
+        own = answers == number
+        block = inverse[np.ix_(own, own)]
+        # Woodbury's identity; the block is at most 1 / (penalty m), so that this is far from singular.
+        both = np.linalg.solve(np.eye(len(block)) - penalty * block, np.hstack([dual[own], block]))
+        width = targets.shape[1]
+        found[own] = targets[own] - both[:, :width] / np.diag(both[:, width:])[:, None]
+    return found
 
 
 def softmax(scores: NDArray[np.floating]) -> Floats:

@@ -13,7 +13,7 @@ from small_runs import make_set, recorded
 
 from sslviz import exam, networks, settings
 from sslviz.errors import UserError
-from sslviz.exam import Exam, patterns, sampling
+from sslviz.exam import Exam, computing, patterns, sampling
 from sslviz.imagesets import ImageSet
 
 
@@ -38,6 +38,7 @@ def answers(task: str, classes: int, count: int = 60, seed: int = 0, **more: Any
         "shares": shares.astype(np.float32), "best": best,
         "best_shares": np.take_along_axis(shares, best, 1).astype(np.float32),
         "orders": np.zeros((0, 9), np.int64), "patch_class": np.zeros(0, np.int64),
+        "pairs": np.zeros((0, 2), np.int64), "pair_shares": np.zeros(0, np.float32),
         "patches": np.zeros((0, 1, 1, 3), np.uint8),
     }  # fmt: skip
     return Exam(**fields | more)
@@ -115,16 +116,48 @@ def test_pairs_are_those_taken_for_each_other() -> None:
         taken = ((found.answer == one) & (found.said == other)) | (
             (found.answer == other) & (found.said == one)
         )
-        share = 0.0
-        for answer, best, given in zip(found.answer, found.best, found.best_shares, strict=True):
-            if answer in (one, other):
-                share += given[best == (other if answer == one else one)].sum()
+        share = (
+            found.shares[found.answer == one, other].sum() + found.shares[found.answer == other, one].sum()
+        )
         assert pair.mistaken == taken.sum()
         assert pair.asked == asked[one] + asked[other]
         assert pair.share == pytest.approx(share / pair.asked, rel=1e-5)
     assert len({(pair.one, pair.other) for pair in pairs}) == len(pairs) == 21
     assert [pair.mistaken for pair in pairs] == sorted((pair.mistaken for pair in pairs), reverse=True)
     assert sum(pair.mistaken for pair in pairs) == (~found.right).sum()
+
+
+def test_who_is_not_among_the_likeliest_is_given_something_all_the_same() -> None:
+    """A network that does not know: of eight equal answers five are kept as the likeliest, and 7 is not."""
+    shares = np.full((4, 8), 1 / 8, np.float32)
+    best = np.tile(np.arange(5), (4, 1))
+    found = answers(
+        "exemplar", 8, 4, answer=np.array([0, 0, 7, 7]), said=np.zeros(4, np.int64), shares=shares, best=best,
+        best_shares=shares[:, :5],
+    )  # fmt: skip
+    (pair,) = [one for one in patterns.pairs(found, 100) if (one.one, one.other) == (0, 7)]
+    assert (pair.mistaken, pair.asked, pair.share) == (2, 4, 0.125)
+
+
+def test_pairs_of_many_classes_have_the_mean_of_all_that_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = make_set(count=20, side=SIDE)
+    run = trained(images, "exemplar")
+    whole = exam.compute(settings.workspace(), run.id, images.name)
+    monkeypatch.setattr(computing, "WHOLE", 7)
+    monkeypatch.setattr(computing, "BEST", 2)
+    found = exam.compute(settings.workspace(), run.id, images.name)
+    assert found.shares.shape[1] == 0
+    assert exam.read(run, images).pairs.tolist() == found.pairs.tolist()  # type: ignore[union-attr]
+    pairs = patterns.pairs(found, exam.SHOWN)
+    assert 0 < len(pairs) <= exam.PAIRS
+    assert {(one.one, one.other) for one in pairs} == set(patterns.taken(found, exam.PAIRS))
+    assert pairs == sorted(pairs, key=lambda pair: (-pair.mistaken, -pair.share))
+    for pair in pairs:
+        asked = {pair.one: pair.other, pair.other: pair.one}
+        said = zip(whole.answer.tolist(), whole.shares, strict=True)
+        given = [float(shares[asked[answer]]) for answer, shares in said if answer in asked]
+        assert pair.share == pytest.approx(np.mean(given), abs=1e-5)
+        assert pair.asked == len(given) == 2 * exam.QUESTIONS
 
 
 @pytest.mark.parametrize("task", ["rotation", "jigsaw", "location", "exemplar"])

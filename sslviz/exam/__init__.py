@@ -25,7 +25,7 @@ from sslviz.runs import Run
 from sslviz.runs.identity import identity
 
 AREA = "exam"
-VERSION = 1
+VERSION = 2
 """Of what is computed and of how it is kept; another version's files are not read."""
 KEPT_BYTES = 200_000_000
 IMAGES = 250
@@ -71,6 +71,10 @@ class Exam:
     """(E, B) their probabilities."""
     orders: NDArray[np.int64]
     """Jigsaw: (C, 9) the permutations; else (0, 9)."""
+    pairs: NDArray[np.int64]
+    """Exemplar of more than `WHOLE` classes: (P, 2) those most often taken for each other; else (0, 2)."""
+    pair_shares: NDArray[np.float32]
+    """(P,) mean probability given to the other class of the pair, over all copies of both."""
     patch_class: NDArray[np.int64]
     """Exemplar: (K,) classes of which the patch is kept."""
     patches: NDArray[np.uint8]
@@ -106,6 +110,8 @@ ARRAYS = (
     "best",
     "best_shares",
     "orders",
+    "pairs",
+    "pair_shares",
     "patch_class",
     "patches",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +42,7 @@ def ask(run: Run, images: ImageSet, device: str, report: Report) -> Exam:
     draws = seed_for(0, "exam")
     rows, times = _rows(problem, torch.from_numpy(unseen.rows), draws)
     parts: list[Exam] = []
+    views: list[Tensor] = []
     for place in range(times):
         for begin in range(0, len(rows), ROWS):
             done = (place * len(rows) + begin) * 100 // (times * len(rows))
@@ -50,8 +52,14 @@ def ask(run: Run, images: ImageSet, device: str, report: Report) -> Exam:
             if not bool(torch.isfinite(logits).all()):
                 raise UserError("Some of what the network says are not finite numbers.", "Train it again.")
             parts.append(_answers(task, problem, batch, logits, unseen.kind))
+            if isinstance(problem, ExemplarProblem) and problem.classes > WHOLE:
+                views.append(batch.views.cpu())
     found = _together(parts)
     if isinstance(problem, ExemplarProblem):
+        if views:
+            found = _with_pairs(
+                found, torch.cat(views), lambda some: examinee.ask(network, task, some, device)
+            )
         found = _with_patches(found, problem)
     report(100, 100, "")
     return found
@@ -85,6 +93,8 @@ def _answers(task: Task, problem: Problem, batch: Batch, logits: Tensor, kind: s
         best=best.indices.numpy(),
         best_shares=best.values.numpy(),
         orders=orders.numpy(),
+        pairs=np.zeros((0, 2), np.int64),
+        pair_shares=np.zeros(0, np.float32),
         patch_class=np.zeros(0, np.int64),
         patches=np.zeros((0, 1, 1, 3), np.uint8),
     )
@@ -94,6 +104,26 @@ def _together(parts: list[Exam]) -> Exam:
     names = ("row", "answer", "said", "loss", "shares", "best", "best_shares")
     joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return replace(parts[0], **joined)
+
+
+def _with_pairs(found: Exam, views: Tensor, ask: Callable[[Tensor], Tensor]) -> Exam:
+    """The pairs of classes most often taken for each other, with all that copies give to the other one.
+
+    Their copies, among the `views` (E, 1, 3, h, w) that were asked about, are asked about once more: which
+    pairs these are is known only now, and thousands of probabilities of each copy are too many to keep.
+    """
+    pairs = patterns.taken(found, exam.PAIRS)
+    answer = torch.from_numpy(found.answer)
+    means = []
+    for one, other in pairs:
+        mine = ((answer == one) | (answer == other)).nonzero().flatten()
+        logits = torch.cat([ask(views[mine[n : n + ROWS]]) for n in range(0, len(mine), ROWS)])
+        means.append(float(logits.softmax(1)[torch.arange(len(mine)), one + other - answer[mine]].mean()))
+    return replace(
+        found,
+        pairs=np.array(pairs, np.int64).reshape(-1, 2),
+        pair_shares=np.array(means, np.float32),
+    )
 
 
 def _with_patches(found: Exam, problem: ExemplarProblem) -> Exam:

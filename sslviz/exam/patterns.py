@@ -100,9 +100,39 @@ def tilts(found: Exam) -> list[Tilt]:
 
 
 def pairs(found: Exam, most: int) -> list[Pair]:
-    """Exemplar: the classes most often taken for each other; among equals, those given more probability."""
+    """Exemplar: the classes most often taken for each other; among equals, those given more probability. Of
+    more than `WHOLE` classes those pairs whose probabilities are kept."""
+    counts = np.bincount(found.answer, minlength=found.classes)
+    mistaken, _ = _taken(found)
+    if found.shares.shape[1]:
+        sums = np.zeros((found.classes, found.classes))
+        np.add.at(sums, found.answer, found.shares)
+        shares = {
+            (one, other): float(sums[one, other] + sums[other, one]) / int(counts[one] + counts[other])
+            for one, other in mistaken
+        }
+    else:
+        kept = zip(found.pairs.tolist(), found.pair_shares.tolist(), strict=True)
+        shares = {(one, other): share for (one, other), share in kept}
+    order = sorted(shares, key=lambda key: (-mistaken[key], -shares[key], key))[:most]
+    return [
+        Pair(one, other, mistaken[one, other], int(counts[one] + counts[other]), shares[one, other])
+        for one, other in order
+    ]
+
+
+def taken(found: Exam, most: int) -> list[tuple[int, int]]:
+    """Exemplar: the classes most often taken for each other, the lower first; among equals, those given more
+    probability by copies that have the other among the likeliest, as far as that is known."""
+    mistaken, given = _taken(found)
+    return sorted(mistaken, key=lambda key: (-mistaken[key], -given[key], key))[:most]
+
+
+def _taken(found: Exam) -> tuple[dict[tuple[int, int], int], dict[tuple[int, int], float]]:
+    """By pairs of classes of which one is among the likeliest answers to a copy of the other: the copies
+    taken for the other, and the sum of the probabilities that it has where it is among them."""
     mistaken: dict[tuple[int, int], int] = {}
-    share: dict[tuple[int, int], float] = {}
+    given: dict[tuple[int, int], float] = {}
     for answer, said, best, shares in zip(
         found.answer.tolist(),
         found.said.tolist(),
@@ -110,15 +140,9 @@ def pairs(found: Exam, most: int) -> list[Pair]:
         found.best_shares.tolist(),
         strict=True,
     ):
-        for other, given in zip(best, shares, strict=True):
+        for other, share in zip(best, shares, strict=True):
             if other != answer:
                 key = (min(answer, other), max(answer, other))
-                share[key] = share.get(key, 0.0) + given
+                given[key] = given.get(key, 0.0) + share
                 mistaken[key] = mistaken.get(key, 0) + (other == said)
-    asked = dict(zip(*(one.tolist() for one in np.unique(found.answer, return_counts=True)), strict=True))
-    order = sorted(share, key=lambda key: (-mistaken[key], -share[key], key))
-    made = []
-    for one, other in order[:most]:
-        both = asked.get(one, 0) + asked.get(other, 0)
-        made.append(Pair(one, other, mistaken[one, other], both, share[one, other] / both))
-    return made
+    return mistaken, given

@@ -25,6 +25,8 @@ _JUNK = {".ds_store", "thumbs.db", "desktop.ini", "__macosx"}
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, struct.error)
 _NOT_A_ZIP = "is not a zip, or a damaged one; pack the images as .zip again"
 _UTF8_FLAG = 0x800
+_END = 66_000
+"""Bytes at the end of a zip among which its end record is: that and a comment of 64 KB."""
 _CHUNK = 4096
 """Bytes of a member packed by bzip2 or LZMA taken at a time: zipfile unpacks those without a bound, and
 this many can become some 80 MB but no more."""
@@ -81,6 +83,8 @@ def pack(files: Iterable[tuple[str, bytes]]) -> bytes:
 def _open(source: Path | bytes, settings: Settings) -> Iterator[zipfile.ZipFile]:
     with contextlib.ExitStack() as stack:
         try:
+            if isinstance(source, Path) and not stat.S_ISREG(source.stat().st_mode):
+                raise UserError("is not a file")
             file: IO[bytes] = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
             stack.enter_context(file)
             count = _count(file)
@@ -92,7 +96,7 @@ def _open(source: Path | bytes, settings: Settings) -> Iterator[zipfile.ZipFile]
                 archive = zipfile.ZipFile(_Unflagged(file))
             stack.enter_context(archive)
             _check_ranges(archive)
-        except (*_DAMAGED, NotImplementedError):
+        except (*_DAMAGED, NotImplementedError, MemoryError):
             raise UserError(_NOT_A_ZIP) from None
         yield archive
 
@@ -114,9 +118,9 @@ def _count(file: IO[bytes]) -> int:
 def _directory(file: IO[bytes]) -> tuple[int, int]:
     """What the end record says: the number of entries, and where the directory begins."""
     size = file.seek(0, io.SEEK_END)
-    tail_at = max(0, size - 66_000)
+    tail_at = max(0, size - _END)
     file.seek(tail_at)
-    tail = file.read()
+    tail = file.read(_END)
     end = tail.rfind(b"PK\5\6")
     if end < 0 or len(tail) < end + 22:
         raise zipfile.BadZipFile

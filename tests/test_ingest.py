@@ -21,7 +21,7 @@ import pytest
 from bad_files import file_of, scene
 from PIL import Image
 
-from sslviz import imagesets, ingest, settings
+from sslviz import archives, imagesets, ingest, settings
 from sslviz.errors import UserError
 from sslviz.files import writing
 from sslviz.images import Stored
@@ -182,6 +182,22 @@ def test_every_bad_file_has_its_reason_and_costs_nobody_else(photos: ImageSet, t
         "missing.png": "does not exist",
         "damaged.zip": "is not a zip, or a damaged one; pack the images as .zip again",
     }
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+def test_what_is_no_file_is_not_opened_whatever_its_name(photos: ImageSet, tmp_path: Path) -> None:
+    """Opening a pipe waits for its other end, and a device may never end."""
+    os.mkfifo(tmp_path / "pipe.zip")
+    (tmp_path / "endless.zip").symlink_to("/dev/zero")
+    paths = [tmp_path / "pipe.zip", tmp_path / "endless.zip", Path("/dev/null")]
+    found = ingest.ingest(photos, [*paths, ("a.png", png(1))], processes=1)
+    assert (found.added, found.skipped) == (
+        1,
+        [(name, "is not a file") for name in ("pipe.zip", "endless.zip", "null")],
+    )
+    for path in paths:
+        with pytest.raises(UserError, match="is not a file"):
+            archives.names(path, settings.load())
 
 
 def test_links_between_folders_end(tmp_path: Path) -> None:

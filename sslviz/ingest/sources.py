@@ -176,7 +176,7 @@ def _group(name: str, where: bytes | Path, settings: Settings) -> _Group | None:
 
 def _start(path: Path) -> bytes:
     if not stat.S_ISREG(path.stat().st_mode):  # raises where there is nothing at all
-        return b""
+        raise UserError("is not a file")  # a pipe called .zip would be waited for, without an end
     with path.open("rb") as file:
         return file.read(4)
 

@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 
 TESTING = ("test",), ("val", "valid", "validation")
 """Folders of images that are for testing; the second where there are none of the first."""
 USES = {"train", *TESTING[0], *TESTING[1]}
 SPLITS = USES | {"images"}
+PICTURES = {"jpg", "jpeg", "png", "webp", "gif", "tif", "tiff", "bmp", "heic", "heif", "avif"}
+"""How names of images end; what else lies in a tree has no say in which of its folders are labels."""
 
 
 def label_names(names: Sequence[str]) -> list[str | None]:
     """Labels of files in one tree: the first folder above each that says what it shows.
 
-    A folder that all the files share says nothing, and neither do `SPLITS`.
+    A folder that all the images share says nothing, be it the first or one below which each of them is in
+    another; and neither do `SPLITS`.
     """
     found = [folders(name) for name in names]
-    tops = {parts[0] if parts else None for parts in found}
-    shared = 1 if len(tops) == 1 and None not in tops else 0
-    return [next((f for f in parts[shared:] if f.lower() not in SPLITS), None) for parts in found]
+    shared = _shared([parts for name, parts in zip(names, found, strict=True) if _pictures(name)] or found)
+    kept = [parts[sum(1 for _ in takewhile(_same, zip(parts, shared, strict=False))) :] for parts in found]
+    return [next((f for f in parts if f.lower() not in SPLITS), None) for parts in kept]
+
+
+def _shared(trees: Sequence[Sequence[str]]) -> list[str]:
+    """The folders that all of `trees` begin with; but for the first, those below which all have another."""
+    common = [level[0] for level in takewhile(_same, zip(*trees, strict=False))]
+    return common[: max(1, min(map(len, trees), default=0) - 1)]
+
+
+def _same(level: Sequence[str]) -> bool:
+    return len(set(level)) == 1
+
+
+def _pictures(name: str) -> bool:
+    return name.rpartition(".")[2].lower() in PICTURES
 
 
 def for_testing(names: Sequence[str]) -> list[bool]:

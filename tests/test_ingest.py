@@ -24,12 +24,12 @@ from PIL import Image
 from sslviz import archives, imagesets, ingest, settings
 from sslviz.errors import UserError
 from sslviz.files import writing
-from sslviz.images import Stored
+from sslviz.images import Stored, remarks
 from sslviz.images.pool import decode_all
 from sslviz.imagesets import ImageSet, NewImage
 from sslviz.imagesets.packs import Pack
 from sslviz.ingest.sources import listing
-from sslviz.splits import for_testing, label_names, training_first
+from sslviz.splits import PICTURES, for_testing, label_names, training_first
 
 
 def png(seed: int, side: int = 40, kind: str = "PNG") -> bytes:
@@ -76,6 +76,21 @@ LABELS = {
     "deep": (["cat/black/1.png", "dog/a/b/2.png", "3.png"], ["cat", "dog", None]),
     "one folder": (["photos/1.png", "photos/2.png"], [None, None]),
     "no folder": (["1.png", "2.png"], [None, None]),
+    "a file beside": (
+        ["data/rose/1.JPG", "data/tulip/2.jpg", "data/README.txt", "LICENSE", "docs/use/how.md"],
+        ["rose", "tulip", None, None, "docs"],
+    ),
+    "one folder and a file beside": (["rose/1.png", "rose/2.png", "README"], [None, None, None]),
+    "two that wrap": (["t1/data/rose/1.png", "t1/data/tulip/2.png", "t1/x.txt"], ["rose", "tulip", None]),
+    "three that wrap": (["r-main/a/b/cat/1.png", "r-main/a/b/dog/more/2.png"], ["cat", "dog"]),
+    "two that wrap one class": (["r-main/data/cat/1.png", "r-main/data/cat/2.png"], ["cat", "cat"]),
+    "an image beside": (["t/data/cat/1.png", "t/data/dog/2.png", "t/3.png"], ["data", "data", None]),
+    "wrapped splits": (["t/data/train/cat/1.png", "t/data/test/cat/2.png"], ["cat", "cat"]),
+    "no endings": (["data/cat/1", "data/dog/2"], ["cat", "dog"]),
+    "some endings": (
+        ["t/data/cat/1.png", "t/data/dog/2.png", "t/data/cat/3", "t/4"],
+        ["cat", "dog", "cat", None],
+    ),
     "hostile": (["../../etc/1.png", "C:\\cat\\2.png", "/./dog/3.png", ""], ["etc", "cat", "dog", None]),
 }
 
@@ -84,6 +99,7 @@ LABELS = {
 def test_folders_are_labels(case: str) -> None:
     names, labels = LABELS[case]
     assert label_names(names) == labels
+    assert set(remarks.KINDS) == PICTURES
 
 
 @pytest.mark.parametrize(

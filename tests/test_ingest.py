@@ -228,6 +228,53 @@ def test_links_between_folders_end(tmp_path: Path) -> None:
     assert problems == []
 
 
+def test_a_link_to_a_folder_above_leads_nowhere(tmp_path: Path) -> None:
+    """Nobody's other folders come along with the one that was given, by whatever path that was."""
+    tree(tmp_path, "par/private/secret.jpg", "par/given/cat/1.jpg", "other/2.jpg")
+    given = tmp_path / "par" / "given"
+    for name, target in (("up", ".."), ("cat/top", tmp_path), ("beside", "../../other")):
+        (given / name).symlink_to(target)
+    (tmp_path / "by a link").symlink_to(given)
+    for way in (given, given / "cat" / "..", tmp_path / "by a link"):
+        files, problems = listing(way)
+        assert ([file.name for file in files], problems) == (["beside/2.jpg", "cat/1.jpg"], [])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes rights from the superuser, too, by a program")
+def test_what_may_not_be_read_is_not_called_a_link_to_nothing(
+    tmp_path: Path,
+) -> None:
+    """A folder that one may list and not enter, and a link into it; and what is such a link."""
+    folder = tree(tmp_path / "f", "listed/1.png", "2.png")
+    (folder / "into.png").symlink_to("listed/1.png")
+    (folder / "dead.png").symlink_to("nothing.png")
+    (folder / "loop.png").symlink_to("loop.png")
+    (folder / "listed").chmod(0o444)
+    script = """
+import sys
+from pathlib import Path
+from sslviz.ingest.sources import listing
+files, problems = listing(Path(sys.argv[1]))
+print([file.name for file in files], {name: reason.message for name, reason in problems})
+"""
+    without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    if without and shutil.which("setpriv") is None:
+        pytest.skip("there is no setpriv here")
+    command = [*without, sys.executable, "-c", script, str(folder)]
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    finally:
+        (folder / "listed").chmod(0o755)
+    files, _, problems = ran.stdout.partition("] ")
+    assert files == "['2.png'"
+    assert ast.literal_eval(problems) == {
+        "listed/1.png": "may not be read by you",
+        "into.png": "may not be read by you",
+        "dead.png": "is a link to nothing",
+        "loop.png": "is a link to nothing",
+    }
+
+
 def test_a_zip_that_turns_bad_keeps_what_came_before(
     photos: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -194,11 +195,12 @@ def _in_folder(file: File) -> Payload:
 def listing(folder: Path) -> tuple[list[File], list[tuple[str, UserError]]]:
     """Files below `folder` in the order of their names, 2 before 10; and what cannot be read.
 
-    Links to folders are followed, but each folder is read once, so a link to a parent goes nowhere.
+    Links to folders are followed, but each folder is read once and those above `folder` are not, so a link to
+    a parent goes nowhere.
     """
     files: list[File] = []
     problems: list[tuple[str, UserError]] = []
-    seen: set[tuple[int, int]] = set()
+    seen = set(_above(folder))
     waiting = [("", folder)]
     while waiting:
         prefix, path = waiting.pop()
@@ -221,9 +223,25 @@ def listing(folder: Path) -> tuple[list[File], list[tuple[str, UserError]]]:
                 elif not archives.is_junk(name):
                     status = entry.stat()
                     files.append(File(name, path / entry.name, status.st_size, status.st_mtime_ns))
-            except OSError:
-                problems.append((name, UserError("is a link to nothing")))
+            except OSError as error:
+                problems.append((name, UserError(_why_not(entry, error))))
     return sorted(files, key=lambda file: _natural(file.name)), problems
+
+
+def _above(folder: Path) -> Iterator[tuple[int, int]]:
+    """Device and number of each folder above `folder`; of those that one may look at."""
+    for parent in folder.resolve().parents:
+        with contextlib.suppress(OSError):
+            status = parent.stat()
+            yield status.st_dev, status.st_ino
+
+
+def _why_not(entry: os.DirEntry[str], error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "may not be read by you"
+    if entry.is_symlink():
+        return "is a link to nothing"
+    return "is no longer there" if isinstance(error, FileNotFoundError) else "cannot be read from the disk"
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

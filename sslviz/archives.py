@@ -59,9 +59,9 @@ def members(source: Path | bytes, settings: Settings) -> Iterator[tuple[str, byt
     left = settings.max_zip_bytes
     with _open(source, settings) as archive:
         for member in _wanted(archive):
-            data = _read(archive, member, min(settings.max_file_bytes, left))
-            if isinstance(data, UserError) and left < settings.max_file_bytes:
-                raise UserError(f"unpacks to more than {settings.max_zip_bytes / 1e6:,.0f} MB")
+            data = _read(archive, member, left, settings)
+            if isinstance(data, _TooMuchError):
+                raise data
             if isinstance(data, bytes):
                 left -= len(data)
             yield _name(member), data
@@ -209,11 +209,20 @@ def _wanted(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     return [wanted[at] for at in training_first([_name(member) for member in wanted])]
 
 
-def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes | UserError:
+class _TooMuchError(UserError):
+    """What the whole zip may unpack to is used up, so that this member has no room, whatever it is."""
+
+
+def _read(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int, settings: Settings
+) -> bytes | UserError:
     reason = _refusal(member)
     if reason:
         return UserError(reason)
-    too_large = UserError(f"is larger than {most / 1e6:,.0f} MB")
+    most = min(settings.max_file_bytes, left)
+    too_large = UserError(f"is larger than {_megabytes(settings.max_file_bytes)}")
+    if left < settings.max_file_bytes and member.file_size <= settings.max_file_bytes:
+        too_large = _TooMuchError(f"unpacks to more than {_megabytes(settings.max_zip_bytes)}")
     if member.file_size > most:
         return too_large
     try:
@@ -226,6 +235,10 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes
     if looks_like_zip(data):
         return UserError("is a zip inside a zip; unpack it and add it by itself")
     return data if len(data) <= most else too_large
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB" if count >= 1e6 else f"{count / 1e3:,.0f} kB"
 
 
 def _refusal(member: zipfile.ZipInfo) -> str:

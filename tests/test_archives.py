@@ -165,6 +165,32 @@ def test_a_bomb_stops_at_the_limit_of_a_file_and_of_the_zip() -> None:
         assert read(zip_of(big, method=method), limits) == {"big.png": "is larger than 2 MB"}
 
 
+def test_what_is_refused_for_itself_does_not_end_a_zip_near_its_limit() -> None:
+    """Before and behind a link, a zip, a damaged and an overlong file there is the same."""
+    limits = Settings(max_file_bytes=2_000, max_zip_bytes=3_000)
+    link = zipfile.ZipInfo("link.png")
+    link.external_attr = 0o120777 << 16
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for n in range(8):
+            archive.writestr(f"{n}.png", bytes(200))
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("inner.zip", zip_of(("a.png", b"x")))
+        archive.writestr("bad.png", b"y" * 100)
+        archive.writestr("long.png", bytes(2_001))
+        for n in range(8, 15):
+            archive.writestr(f"{n}.png", bytes(200))
+    data = out.getvalue().replace(b"y" * 100, b"z" * 100)
+    found = read(data, limits)
+    assert [name for name, got in found.items() if got == bytes(200)] == [f"{n}.png" for n in range(15)]
+    assert found["long.png"] == "is larger than 2 kB"
+    assert found["link.png"] == "is a link, not a picture"
+    assert len(found) == 19
+    got = []
+    with pytest.raises(UserError, match="unpacks to more than 3 kB"):
+        got.extend(archives.members(zip_of(*((f"{n}.png", bytes(200)) for n in range(16))), limits))
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_sizes_that_lie_unpack_no_further(method: int) -> None:
     data = bytearray(zip_of(("a.png", bytes(30_000_000)), method=method))

@@ -135,7 +135,8 @@ def _content(path: Path, limits: Settings) -> bytes:
 
 
 def _too_large(limits: Settings) -> str:
-    return f"is larger than {limits.max_file_bytes / 1e6:,.0f} MB"
+    most = limits.max_file_bytes
+    return f"is larger than {most / 1e6:,.0f} MB" if most >= 1e6 else f"is larger than {most / 1e3:,.0f} kB"
 
 
 def _confine(limits: Settings) -> None:

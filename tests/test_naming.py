@@ -13,7 +13,7 @@ from test_embeddings import make_set
 
 from sslviz import imagesets, naming, settings
 from sslviz.errors import UserError
-from sslviz.imagesets import ImageSet
+from sslviz.imagesets import ImageSet, NewImage
 from sslviz.naming import Proposals, Space, given, probe
 from sslviz.naming.probe import PENALTY, fitted
 
@@ -485,3 +485,37 @@ def test_a_table_that_went_through_a_spreadsheet_comes_back() -> None:
     for bad in (b"\xff\xfe\x00", b"", b"a,b\n1,2\n", json.dumps({"label": 1}).encode()):
         with pytest.raises(UserError):
             naming.read_table(bad, images)
+
+
+def test_a_table_is_taken_row_by_row_or_not_at_all() -> None:
+    """An open quote is no reason to forget what is behind it, nor `nan` one to be certain."""
+    images = make_set()
+    one, two = images.ids[1:3]
+    rows = f"id,label,certainty\n{one},cat,0.9\n{two},dog,0.9\n"
+    assert naming.read_table(rows.encode(), images, 0.5).labels == {one: "cat", two: "dog"}
+    with pytest.raises(UserError, match="not a table") as caught:
+        naming.read_table(rows.replace("cat", '"cat').encode(), images, 0.5)
+    assert "quote" in caught.value.hint
+    for doubtful in ("nan", "NaN", "-nan"):
+        told = naming.read_table(rows.replace("cat,0.9", f"cat,{doubtful}").encode(), images, 0.5)
+        assert told == naming.Brought({two: "dog"}, uncertain=1)
+    spaced = f" id , label , certainty \n {one} , cat , 0.9 \n{two}\t,dog, \n   ,bird,1\n"
+    assert naming.read_table(spaced.encode(), images, 0.5) == naming.Brought(
+        {one: "cat", two: "dog"}, unknown=1
+    )
+    files = b"file,label\n 1.jpg ,cat\n2.jpg\t,dog\n"
+    assert naming.read_table(files, images).labels == {one: "cat", two: "dog"}
+
+
+def test_a_name_that_several_images_have_says_of_none_what_it_shows() -> None:
+    images = imagesets.create(settings.workspace(), "twins")
+    names = ("a.png", "a.png", "b.png", " a.png")
+    images.add(
+        [NewImage(name, pixels=np.full((40, 40, 3), 20 * n, np.uint8)) for n, name in enumerate(names)]
+    )
+    table = b"file,label\na.png,x\nb.png,y\n a.png,z\na.png ,x\n"
+    assert naming.read_table(table, images) == naming.Brought(
+        {images.ids[2]: "y", images.ids[3]: "z"}, ambiguous=2
+    )
+    by_id = f"id,file,label\n{images.ids[1]},a.png,x\n"
+    assert naming.read_table(by_id.encode(), images) == naming.Brought({images.ids[1]: "x"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,9 @@ from sslviz.imagesets import ImageSet, show_name
 from sslviz.naming.given import Names
 from sslviz.naming.probe import Proposals
 from sslviz.tables import FORMULA
+
+_SEVERAL = "\0"
+"""In place of an id: more than one image is called so."""
 
 
 def table(images: ImageSet, names: Names, proposals: Proposals | None) -> list[dict[str, Any]]:
@@ -49,6 +53,8 @@ class Brought:
     """By the id of the image; of several rows of an image the last one's."""
     unknown: int = 0
     """Rows of no image of the set."""
+    ambiguous: int = 0
+    """Rows of a file's name that several images have, and no id."""
     uncertain: int = 0
     """Rows less certain than was asked for."""
     unlabelled: int = 0
@@ -60,8 +66,8 @@ class Brought:
 def read_table(data: bytes, images: ImageSet, least: float = 1.0) -> Brought:
     """Labels from a CSV with columns `label` and `id` or `file`, in whatever case.
 
-    Rows with a `certainty` below `least`, in [0, 1], are left out, rows without one are taken. Raises
-    `UserError` for what is no such table.
+    Rows with a `certainty` below `least`, in [0, 1], are left out, rows without one are taken. A file's name
+    that several images have does not say which is meant. Raises `UserError` for what is no such table.
     """
     if not 0.0 <= least <= 1.0:
         raise UserError(f"A certainty is a number from 0 to 1, and not {least:g}.", "Give 0.9, say.")
@@ -69,13 +75,16 @@ def read_table(data: bytes, images: ImageSet, least: float = 1.0) -> Brought:
         text = data.decode("utf-8-sig")
         first = text.partition("\n")[0]
         reader = csv.DictReader(
-            io.StringIO(text, newline=""), delimiter=";" if first.count(";") > first.count(",") else ","
+            io.StringIO(text, newline=""),
+            delimiter=";" if first.count(";") > first.count(",") else ",",
+            strict=True,  # an open quote would otherwise swallow the rows behind it
         )
         reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
         rows = list(reader)
-    except (UnicodeDecodeError, csv.Error):
+    except (UnicodeDecodeError, csv.Error) as error:
+        quote = "Is a quote not closed? " if isinstance(error, csv.Error) else ""
         raise UserError(
-            "This is not a table in CSV, UTF-8.", "Give the table that the page exports."
+            "This is not a table in CSV, UTF-8.", f"{quote}Give the table that the page exports."
         ) from None
     columns = set(reader.fieldnames or ())
     if "label" not in columns or not columns & {"id", "file"}:
@@ -85,22 +94,32 @@ def read_table(data: bytes, images: ImageSet, least: float = 1.0) -> Brought:
             "Give the table that the page exports.",
         )
     ids = set(images.ids)
-    by_file = {entry.name: entry.id for entry in reversed(images.entries)}
+    count = Counter(entry.name for entry in images.entries)
+    by_file = {entry.name: entry.id if count[entry.name] == 1 else _SEVERAL for entry in images.entries}
     found: dict[str, str] = {}
     missed = Counter[str]()
     for row in rows:
         label = _plain(row.get("label")).strip()
-        image = row.get("id") or by_file.get(_plain(row.get("file")), "")
+        image = _meant(row, ids, by_file)
         if not label:
             missed["unlabelled"] += 1
         elif _share(row.get("certainty")) < least:
             missed["uncertain"] += 1
         elif image not in ids:
-            missed["unknown"] += 1
+            missed["ambiguous" if image == _SEVERAL else "unknown"] += 1
         else:
             missed["contradicted"] += found.get(image, label) != label
             found[image] = label
     return Brought(found, **missed)
+
+
+def _meant(row: dict[str, Any], ids: set[str], by_file: dict[str, str]) -> str:
+    """The id of a row's image; spaces around an id or a name count only where it is called so."""
+    cell = row.get("id") or ""
+    if cell.strip():
+        return cell if cell in ids else cell.strip()
+    file = row.get("file") or ""
+    return by_file.get(_plain(file)) or by_file.get(_plain(file.strip()), "")
 
 
 def _plain(cell: str | None) -> str:
@@ -112,9 +131,10 @@ def _plain(cell: str | None) -> str:
 def _share(cell: str | None) -> float:
     """A certainty; one that is not given is no reason for doubt, one that is no number is."""
     try:
-        return float(cell.replace(",", ".")) if cell else 1.0
+        share = float(cell.replace(",", ".")) if cell and cell.strip() else 1.0
     except ValueError:
         return -1.0
+    return -1.0 if math.isnan(share) else share
 
 
 def _row(image: str, file: str, label: str, certainty: float, given: str) -> dict[str, Any]:

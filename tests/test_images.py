@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from bad_files import file_of, scene
+from bad_files import file_of, scene, tiff
 from PIL import Image
 
 from sslviz import images, settings
@@ -122,6 +122,34 @@ def test_floats_are_stretched_and_refused_where_they_are_not_numbers() -> None:
     assert np.unique(flat).tolist() == [128]
     counts = np.tile(np.arange(64, dtype=np.int32) * 1_000_000, (48, 1))
     assert len(np.unique(images.decode(file_of(Image.fromarray(counts), "TIFF"), LIMITS))) > 60
+
+
+def grey(values: np.ndarray, sample: int, photometric: int) -> bytes:
+    """A TIFF of one strip, little-endian; `sample` is 1 for unsigned, 2 for signed and 3 for floats."""
+    (height, width), pixels = values.shape, values.astype(values.dtype.newbyteorder("<")).tobytes()
+    tags = [(256, 3, 1, width), (257, 3, 1, height), (258, 3, 1, 8 * values.itemsize), (259, 3, 1, 1),
+            (262, 3, 1, photometric), (273, 4, 1, 8), (277, 3, 1, 1), (278, 3, 1, height),
+            (279, 4, 1, len(pixels)), (339, 3, 1, sample)]  # fmt: skip
+    return tiff(tags, 0, pixels)
+
+
+def test_white_may_be_nought_with_any_number_of_bits() -> None:
+    """The same picture said in both ways looks the same, and not like its negative."""
+    ramp = np.tile(np.linspace(0, 1, 64), (48, 1))
+    for most, kind, sample in ((255, np.uint8, 1), (65535, np.uint16, 1), (1, np.float32, 3)):
+        black = images.decode(grey((ramp * most).astype(kind), sample, 1), LIMITS)
+        white = images.decode(grey((most - (ramp * most).astype(kind)).astype(kind), sample, 0), LIMITS)
+        assert np.all(np.diff(black[0, :, 0].astype(int)) >= 0)
+        assert np.abs(black.astype(int) - white).max() <= 1
+
+
+def test_large_numbers_without_a_sign_do_not_turn_round() -> None:
+    ramp = np.tile(np.linspace(0, 1, 64), (48, 1))
+    expected = np.round(255 * ramp)
+    unsigned = (ramp * (2**32 - 1)).astype(np.uint32)
+    for values, sample in ((unsigned, 1), ((unsigned.astype(np.int64) - 2**31).astype(np.int32), 2)):
+        found = images.decode(grey(values, sample, 1), LIMITS)
+        assert np.abs(found[..., 0] - expected).max() <= 1
 
 
 def test_transparency_shows_grey_and_never_a_hidden_colour() -> None:

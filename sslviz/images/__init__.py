@@ -35,6 +35,8 @@ _GREY = (128, 128, 128)
 _RAW_TAGS = {50706, 33422}
 """DNGVersion and CFAPattern: the TIFF inside is what a camera's sensor saw, or a preview of it."""
 _PURPOSE, _SUBDIRECTORIES = 254, 330
+_BITS, _PHOTOMETRIC, _SAMPLES = 258, 262, 339
+"""BitsPerSample; PhotometricInterpretation, 0 where white is nought; SampleFormat, 1 where without a sign."""
 _LARGEST_MASK = 8192
 _TURNED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -237,7 +239,7 @@ def _render(picture: Image.Image, side: int) -> Image.Image:
     """Any mode → RGB with a long side of at most `side`."""
     mode = picture.mode
     if mode == "F" or mode.startswith("I"):
-        return _shrunk(Image.fromarray(eight_bits(np.asarray(picture))), side).convert("RGB")
+        return _shrunk(Image.fromarray(_levels(picture)), side).convert("RGB")
     if mode in {"P", "PA"} or "transparency" in picture.info:
         picture = picture.convert("RGBA")
     if picture.mode in {"LA", "La", "RGBA", "RGBa"}:
@@ -248,6 +250,16 @@ def _render(picture: Image.Image, side: int) -> Image.Image:
         picture = picture.convert("RGB")
     # Shrunk first: a photograph of 80 megapixels would need twice its memory as RGB beside the original.
     return _shrunk(picture, side).convert("RGB")
+
+
+def _levels(picture: Image.Image) -> NDArray[np.uint8]:
+    """Grey of more than 8 bits → uint8 (H, W), minding what Pillow does not of a TIFF's tags."""
+    tags = getattr(picture, "tag_v2", {})
+    values = np.asarray(picture)
+    if values.dtype == np.int32 and (tags.get(_BITS), tags.get(_SAMPLES, (1,))) == ((32,), (1,)):
+        values = values.view(np.uint32)
+    levels = eight_bits(values)
+    return 255 - levels if tags.get(_PHOTOMETRIC) == 0 else levels
 
 
 def _composite(picture: Image.Image, side: int) -> Image.Image:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from sslviz import images, settings
 from sslviz.errors import UserError
 
 LIMITS = settings.Settings()
+SHORT = "is cut short; download or copy it again"
 
 
 def reason(data: bytes) -> str:
@@ -124,21 +127,25 @@ def test_floats_are_stretched_and_refused_where_they_are_not_numbers() -> None:
     assert len(np.unique(images.decode(file_of(Image.fromarray(counts), "TIFF"), LIMITS))) > 60
 
 
-def grey(values: np.ndarray, sample: int, photometric: int) -> bytes:
-    """A TIFF of one strip, little-endian; `sample` is 1 for unsigned, 2 for signed and 3 for floats."""
-    (height, width), pixels = values.shape, values.astype(values.dtype.newbyteorder("<")).tobytes()
-    tags = [(256, 3, 1, width), (257, 3, 1, height), (258, 3, 1, 8 * values.itemsize), (259, 3, 1, 1),
-            (262, 3, 1, photometric), (273, 4, 1, 8), (277, 3, 1, 1), (278, 3, 1, height),
-            (279, 4, 1, len(pixels)), (339, 3, 1, sample)]  # fmt: skip
-    return tiff(tags, 0, pixels)
+def strip(values: np.ndarray, sample: int, photometric: int, packing: int = 1, body: bytes = b"") -> bytes:
+    """A TIFF of one strip, (H, W) or (H, W, bands); `sample` is 1 without a sign, 2 with one, 3 floats."""
+    pixels = body or values.astype(values.dtype.newbyteorder("<")).tobytes()
+    height, width, bands = (*values.shape, 1)[:3]
+    lists = [(258, 8 * values.itemsize), (339, sample)]
+    behind = b"".join(struct.pack(f"<{bands}H", *[value] * bands) for _, value in lists) if bands > 1 else b""
+    tags = [(256, 3, 1, width), (257, 3, 1, height), (259, 3, 1, packing), (262, 3, 1, photometric),
+            (273, 4, 1, 8), (277, 3, 1, bands), (278, 3, 1, height), (279, 4, 1, len(pixels))]  # fmt: skip
+    for place, (tag, value) in enumerate(lists):
+        tags.append((tag, 3, bands, 8 + len(pixels) + place * 2 * bands if bands > 1 else value))
+    return tiff(sorted(tags), 0, pixels + behind)
 
 
 def test_white_may_be_nought_with_any_number_of_bits() -> None:
     """The same picture said in both ways looks the same, and not like its negative."""
     ramp = np.tile(np.linspace(0, 1, 64), (48, 1))
     for most, kind, sample in ((255, np.uint8, 1), (65535, np.uint16, 1), (1, np.float32, 3)):
-        black = images.decode(grey((ramp * most).astype(kind), sample, 1), LIMITS)
-        white = images.decode(grey((most - (ramp * most).astype(kind)).astype(kind), sample, 0), LIMITS)
+        black = images.decode(strip((ramp * most).astype(kind), sample, 1), LIMITS)
+        white = images.decode(strip((most - (ramp * most).astype(kind)).astype(kind), sample, 0), LIMITS)
         assert np.all(np.diff(black[0, :, 0].astype(int)) >= 0)
         assert np.abs(black.astype(int) - white).max() <= 1
 
@@ -148,8 +155,47 @@ def test_large_numbers_without_a_sign_do_not_turn_round() -> None:
     expected = np.round(255 * ramp)
     unsigned = (ramp * (2**32 - 1)).astype(np.uint32)
     for values, sample in ((unsigned, 1), ((unsigned.astype(np.int64) - 2**31).astype(np.int32), 2)):
-        found = images.decode(grey(values, sample, 1), LIMITS)
+        found = images.decode(strip(values, sample, 1), LIMITS)
         assert np.abs(found[..., 0] - expected).max() <= 1
+
+
+def test_a_whole_tiff_of_a_rare_kind_is_not_called_damaged() -> None:
+    ramp = np.tile(np.linspace(0, 1, 64), (48, 1))
+    rare = [strip(ramp.astype(kind), 3, 1) for kind in (np.float16, np.float64)]
+    rare.append(strip(np.dstack([ramp.astype(np.float32)] * 3), 3, 2))
+    rare.append(strip(np.dstack([scene(), scene()])[..., :5], 1, 1))
+    rare.append(strip(scene(), 1, 2, 34712, file_of(scene(), "JPEG2000")))
+    for data in rare:
+        assert reason(data) == (
+            "is a TIFF of a kind that cannot be read here; save it as 8-bit RGB or as PNG"
+        )
+        assert reason(data[: len(data) // 2]) == SHORT
+    no_picture = tiff([(256, 3, 1, 64), (257, 3, 1, 48)], 0, b"")
+    assert reason(no_picture) == "is damaged"
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("WEBP", {}),
+        ("WEBP", {"lossless": True}),
+        ("AVIF", {"speed": 10}),
+        ("HEIF", {}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("TIFF", {"compression": "tiff_adobe_deflate"}),
+        ("TIFF", {"compression": "jpeg"}),
+        ("TIFF", {"compression": "tiff_lzw", "big_tiff": True}),
+    ],
+)
+def test_a_file_that_says_how_long_it_is_was_cut_short(kind: str, options: dict[str, Any]) -> None:
+    data = file_of(scene(200, 300), kind, **options)
+    assert images.decode(data, LIMITS).shape == (200, 300, 3)
+    for share in (0.1, 0.5, 0.9, 0.99):
+        assert reason(data[: int(share * len(data))]) == SHORT
+    if kind != "TIFF":
+        damaged = data.replace(b"VP8", b"ABC").replace(b"hdlr", b"what")
+        assert reason(damaged) == "is damaged"
 
 
 def test_transparency_shows_grey_and_never_a_hidden_colour() -> None:

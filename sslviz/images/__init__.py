@@ -20,6 +20,7 @@ from PIL import Image
 
 from sslviz.errors import UserError
 from sslviz.images import remarks
+from sslviz.images.failures import reason
 from sslviz.images.formats import RAW, sniff
 from sslviz.images.tones import eight_bits
 
@@ -84,7 +85,7 @@ def decode(data: bytes, settings: Settings) -> Pixels:
 
 def read(data: bytes, settings: Settings) -> Picture:
     """As `decode`, with what may be remarked on. Raises `UserError` as it does."""
-    most = settings.max_other_pixels
+    most, kind = settings.max_other_pixels, ""
     try:
         kind = sniff(data)
         most = settings.max_jpeg_pixels if kind == "JPEG" else most
@@ -101,7 +102,7 @@ def read(data: bytes, settings: Settings) -> Picture:
         raise UserError("needs more memory to read than one image may take") from None
     except Exception as error:
         # Decoders raise OSError, ValueError, SyntaxError, struct.error and more; no list would be complete.
-        raise UserError(_reason(error)) from None
+        raise UserError(reason(error, data, kind)) from None
 
 
 def reencode(pixels: Pixels, store_side: int, thumbnail_side: int) -> Stored:
@@ -289,10 +290,3 @@ def _too_many_pixels(message: str, limit: str) -> str:
     found = re.search(r"\((\d+) pixels\)", message)
     count = f"{int(found[1]) / 1e6:,.0f} million" if found else "too many"
     return f"has {count} pixels; {limit}"
-
-
-def _reason(error: Exception) -> str:
-    text = str(error).lower()
-    if isinstance(error, EOFError) or any(word in text for word in ("truncated", "unexpected end")):
-        return "is cut short; download or copy it again"
-    return "is damaged"

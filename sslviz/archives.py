@@ -205,8 +205,13 @@ def _name(member: zipfile.ZipInfo) -> str:
 
 def _wanted(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """What is to be read, in the zip's order, but what is for testing after the rest."""
-    wanted = [m for m in archive.infolist() if not m.is_dir() and not is_junk(m.filename)]
+    wanted = [m for m in archive.infolist() if not _is_folder(m) and not is_junk(m.filename)]
     return [wanted[at] for at in training_first([_name(member) for member in wanted])]
+
+
+def _is_folder(member: zipfile.ZipInfo) -> bool:
+    """Whether an entry is a folder's; zips that Windows made long ago write these with a backslash."""
+    return member.is_dir() or (member.filename.endswith("\\") and not member.file_size)
 
 
 class _TooMuchError(UserError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import lzma
 import struct
 import zipfile
 from collections.abc import Callable, Generator, Iterable
@@ -278,6 +279,9 @@ def other_archives(here: Here) -> None:
         "a.7z": b"7z\xbc\xaf\x27\x1c",
         "a.rar": b"Rar!\x1a\7",
         "a.tar": tar,
+        "a.tar.zst": b"\x28\xb5\x2f\xfd\x04\x58",
+        "a.tar.Z": b"\x1f\x9d\x90\x61",
+        "a.lzma": lzma.compress(b"some text", lzma.FORMAT_ALONE),
     }
     said = here.reasons(*((name, start) for name, start in starts.items()))
     assert said == dict.fromkeys(starts, ARCHIVE)

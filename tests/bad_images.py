@@ -26,6 +26,7 @@ from PIL import Image, ImageCms
 
 UNREADABLE = "is not an image we can read (JPEG, PNG, WebP, GIF, TIFF, BMP, HEIC, AVIF)"
 SHORT = "is cut short; download or copy it again"
+POINTER = "is a Git LFS pointer; run `git lfs pull`"
 RAW = "is a camera raw file; export it as JPEG"
 DEEP = "more than 8 bits a pixel"
 FIRST = "the first of them was taken"
@@ -148,6 +149,7 @@ def strangers() -> list[File]:
         File("a.jp2", b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(99), "is a JPEG 2000; export it as JPEG"),
         File("a.fits", b"SIMPLE  =                    T".ljust(2880), UNREADABLE),
         File("a.psd", b"8BPS\0\1" + bytes(99), "is a Photoshop file; export it as PNG"),
+        File("a.png", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", POINTER),
         File("a.mp4", b"\0\0\0\x18ftypisom\0\0\2\0isommp41", "is a film; take single frames from it"),
     ]
 

@@ -112,6 +112,11 @@ def test_what_systems_leave_behind_is_passed_over() -> None:
     assert read(zip_of(("a.png", b"x"), *((name, b"x") for name in junk))) == {"a.png": b"x"}
 
 
+def test_folders_written_with_a_backslash_are_folders() -> None:
+    data = zip_of(("cat\\", b""), ("cat\\a.png", b"x"), ("odd\\", b"y"), ("empty.png", b""))
+    assert read(data) == {"cat\\a.png": b"x", "odd\\": b"y", "empty.png": b""}
+
+
 def test_empty_and_broken_zips() -> None:
     whole = zip_of(("a.png", b"x" * 1000), ("b.png", b"y" * 1000))
     assert read(zip_of()) == {}

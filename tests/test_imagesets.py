@@ -411,6 +411,25 @@ def test_writers_at_once_lose_nothing(
         assert np.abs(found.pixels(row).astype(int) - picture(int(name.split(".")[0]))).mean() < 2
 
 
+def test_those_who_want_the_same_new_set_at_once_get_one(workspace: Path) -> None:
+    together = threading.Barrier(6)
+    found: list[tuple[str, bool]] = []
+
+    def ask() -> None:
+        together.wait(30)
+        made, is_new = imagesets.open_or_create(workspace, "new")
+        found.append((made.id, is_new))
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert [is_new for _, is_new in found].count(True) == 1
+    assert {made for made, _ in found} == {imagesets.open_set(workspace, "new").id}
+    assert len(found) == 6
+
+
 def test_a_click_during_an_ingest_is_told_to_wait(photos: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sslviz.imagesets.opened.PATIENCE_SECONDS", 0.1)
     with FileHeld(photos), pytest.raises(UserError, match="Images are being added"):

@@ -518,6 +518,53 @@ def test_two_who_add_at_once_lose_nothing(photos: ImageSet, workspace: Path) -> 
     assert len(found) == len(set(found.ids)) == 31
 
 
+def test_whoever_finds_no_image_leaves_a_new_set_to_those_who_do(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def at_the_end(done: int, _: int) -> None:
+        calls.append(done)
+        if len(calls) == 2:  # the set is free again, and about to be deleted
+            assert ingest.add_to(workspace, "new", [("good.png", png(1))])[1].added == 1
+
+    chosen, found = ingest.add_to(workspace, "new", [("bad.png", b"no image")], report=at_the_end)
+    assert (found.added, len(chosen), len(calls)) == (0, 0, 2)
+    assert [(one.name, one.images) for one in imagesets.names(workspace)] == [("new", 1)]
+
+    # Somebody who waits for a new set that goes makes it again, and no lock of the old one is left.
+    opened, others = threading.Event(), []
+    real = imagesets.open_or_create
+
+    def tells(workspace: Path, name: str) -> tuple[ImageSet, bool]:
+        found = real(workspace, name)
+        if not found[1]:
+            opened.set()
+        return found
+
+    def start(done: int, total: int) -> None:
+        if not others:
+            add = lambda: ingest.add_to(workspace, "second", [("good.png", png(1))])  # noqa: E731
+            others.append(threading.Thread(target=add))
+            others[0].start()
+            assert opened.wait(30)
+
+    monkeypatch.setattr(imagesets, "open_or_create", tells)
+    ingest.add_to(workspace, "second", [("bad.png", b"no image")], report=start)
+    others[0].join(30)
+    assert [(one.name, one.images) for one in imagesets.names(workspace)] == [("new", 1), ("second", 1)]
+    ids = {one.id for one in imagesets.names(workspace)}
+    locks = {path.stem for path in (workspace / "sets").glob("*.lock")}
+    assert locks <= ids | {"names"}
+
+
+def test_a_new_set_that_finds_no_image_is_gone(workspace: Path) -> None:
+    ingest.add_to(workspace, "new", [("bad.png", b"no image")])
+    kept = imagesets.create(workspace, "kept")
+    ingest.add_to(workspace, "kept", [("bad.png", b"no image")])
+    assert [one.id for one in imagesets.names(workspace)] == [kept.id]
+
+
 def test_uploads_have_limits_and_others_have_not(photos: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = [(f"{number}.png", png(number)) for number in range(8)]
     monkeypatch.setenv("SSLVIZ_MAX_UPLOAD_IMAGES", "5")

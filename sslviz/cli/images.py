@@ -40,15 +40,11 @@ def add(
         missing = " or ".join(repr(imagesets.show_name(str(path))) for path in paths[:3])
         raise UserError(f"There is no file or folder {missing}.")
     workspace, name = settings.workspace(), name.strip()
-    new = imagesets.find(workspace, name) is None
-    chosen = imagesets.create(workspace, name) if new else imagesets.open_set(workspace, name)
     progress = Progress("Adding images")
     try:
-        found = ingest.ingest(chosen, paths, report=progress)
+        chosen, found = ingest.add_to(workspace, name, paths, report=progress)
     finally:
         progress.close()
-        if new and not len(chosen):
-            chosen.delete()
     skipped = [{"name": member, "reason": reason} for member, reason in found.skipped]
     lines = [
         f"{counted(found.added, 'image')} added to {chosen.name!r}, {found.duplicates:,} "

@@ -24,6 +24,7 @@ from sslviz.imagesets.crops import Crops
 from sslviz.imagesets.index import (
     RESERVED,
     Entry,
+    Gone,
     Index,
     check_name,
     count_images,
@@ -43,6 +44,7 @@ __all__ = [
     "RESERVED",
     "Crops",
     "Entry",
+    "Gone",
     "ImageSet",
     "NewImage",
     "Sample",
@@ -59,6 +61,7 @@ __all__ = [
     "labels_digest",
     "merge",
     "names",
+    "open_or_create",
     "open_set",
     "show_name",
 ]
@@ -130,14 +133,21 @@ def create(
 ) -> ImageSet:
     """A new, empty set. Raises `UserError` where the name is taken or cannot be a name."""
     with names_locked(workspace):
-        name = check_name(workspace, name, builtin=builtin)
-        folder = workspace / "sets" / "".join(secrets.choice(_ALPHABET) for _ in range(12))
-        try:
-            write_index(folder, Index(name, builtin, origin=origin or {}))
-        except BaseException:  # which may come after it is there
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-    return ImageSet(workspace, folder)
+        return _created(workspace, name, builtin, origin or {})
+
+
+def open_or_create(workspace: Path, name: str) -> tuple[ImageSet, bool]:
+    """The set called `name`, and whether it was made just now, since there was none.
+
+    Of two who ask for the same new set at once, the second gets that of the first. Raises `UserError` where
+    the set cannot be read, or `name` cannot be a name.
+    """
+    with names_locked(workspace):
+        folder = find(workspace, name)
+        if folder is not None:
+            with contextlib.suppress(Gone):  # deleted since it was found
+                return ImageSet(workspace, folder), False
+        return _created(workspace, name, False, {}), True
 
 
 def free_name(workspace: Path, wish: str) -> str:
@@ -158,7 +168,7 @@ def merge(workspace: Path, set_names: Iterable[str], new_name: str) -> ImageSet:
     try:
         merged.add(image for part in parts for image in _copies(part))
     except BaseException:
-        merged.delete()
+        merged.delete_if_empty()
         raise
     return merged
 
@@ -172,6 +182,18 @@ def delete(workspace: Path, name: str) -> None:
     if folder is None:
         raise UserError(f"There is no image set called {show_name(name)!r}.")
     delete_folder(folder, PATIENCE_SECONDS, name)
+
+
+def _created(workspace: Path, name: str, builtin: bool, origin: dict[str, Any]) -> ImageSet:
+    """A new set, for whoever holds the names."""
+    name = check_name(workspace, name, builtin=builtin)
+    folder = workspace / "sets" / "".join(secrets.choice(_ALPHABET) for _ in range(12))
+    try:
+        write_index(folder, Index(name, builtin, origin=origin))
+    except BaseException:  # which may come after it is there
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return ImageSet(workspace, folder)
 
 
 def _summary(folder: Path) -> Summary:

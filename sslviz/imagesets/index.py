@@ -59,14 +59,14 @@ class Index:
 def read_index(folder: Path) -> Index:
     """The index of the set in `folder`, parsed once for as long as it stays the same file.
 
-    Raises `UserError` where there is none or it is damaged.
+    Raises `Gone` where there is none, and another `UserError` where it is damaged.
     """
     path = folder / "index.json"
     try:
         stat = path.stat()
         return _parse(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
     except FileNotFoundError:
-        raise UserError("The image set no longer exists.", "Choose another one.") from None
+        raise Gone("The image set no longer exists.", "Choose another one.") from None
     except _Later:
         raise UserError(
             f"The image set in {folder.name} was made by a later version of sslviz.",
@@ -76,6 +76,10 @@ def read_index(folder: Path) -> Index:
         raise UserError(
             f"The image set in {folder.name} cannot be read.", "Delete it and add its images again."
         ) from None
+
+
+class Gone(UserError):  # noqa: N818 - it says what is the matter
+    """There is no such set any more, or not yet."""
 
 
 class _Later(Exception):  # noqa: N818 - no error: it is whole, but of another time

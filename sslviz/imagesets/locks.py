@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from sslviz.errors import UserError
 from sslviz.files import writing
-from sslviz.imagesets.index import is_shared
+from sslviz.imagesets.index import is_shared, read_index
 
 PATIENCE_SECONDS = 5.0
 """How long a click waits for another writer of the same set."""
@@ -35,6 +35,9 @@ def locked(folder: Path, timeout: float, name: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        if not (folder / "index.json").exists():  # deleted, by us or while we waited: nothing is left to hold
+            with contextlib.suppress(OSError):
+                _lock_path(folder).unlink()
 
 
 @contextlib.contextmanager
@@ -50,8 +53,11 @@ def names_locked(workspace: Path) -> Iterator[None]:
         lock.release()
 
 
-def delete_folder(folder: Path, timeout: float, name: str) -> None:
-    """Remove a set from the disk. Raises `UserError` for a shared one, and while somebody writes to it."""
+def delete_folder(folder: Path, timeout: float, name: str, *, only_empty: bool = False) -> None:
+    """Remove a set from the disk; with `only_empty` one that has images is left, and so is an unreadable one.
+
+    Raises `UserError` for a shared one, and while somebody writes to it.
+    """
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(locked(folder, timeout, name))
@@ -59,11 +65,11 @@ def delete_folder(folder: Path, timeout: float, name: str) -> None:
             # Where there is not even room for a lock nobody holds one, and this is to make room.
             if is_shared(folder) or _lock_path(folder).exists():
                 raise
+        if only_empty and read_index(folder).entries:
+            return
         # The index first: from then on the set is gone, even where some file cannot be removed yet.
         (folder / "index.json").unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        _lock_path(folder).unlink()
 
 
 def _lock_path(folder: Path) -> Path:

@@ -287,6 +287,14 @@ class ImageSet:
         self._refresh()
         delete_folder(self.folder, PATIENCE_SECONDS, self.name)
 
+    def delete_if_empty(self) -> None:
+        """Remove the set if it has no image, as whoever made it for images that did not come does.
+
+        What somebody else has added to it by now stays, and so does the set while they are at it.
+        """
+        with contextlib.suppress(UserError):
+            delete_folder(self.folder, PATIENCE_SECONDS, self.name, only_empty=True)
+
     def _change(self, new: Callable[[tuple[Entry, ...]], Iterable[Entry]]) -> None:
         with self._changing():
             self._replace(replace(self._index, entries=tuple(new(self._index.entries))))

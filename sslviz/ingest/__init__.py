@@ -23,7 +23,7 @@ from sslviz.images.pool import Payload, decode_all
 from sslviz.imagesets import ImageSet, NewImage
 from sslviz.ingest.sources import Candidate, Source, gather, is_folder, is_there, listing_digest
 
-__all__ = ["Report", "Source", "ingest", "is_there", "resolve"]
+__all__ = ["Report", "Source", "add_to", "ingest", "is_there", "resolve"]
 
 Progress = Callable[[int, int], None]
 
@@ -107,6 +107,32 @@ def ingest(
         report(total, total)
     notes = remarks.sentences(remarked) + _without_label(seen)
     return Report(added, duplicates, skipped, imageset.label_counts(), notes, seen, unread)
+
+
+def add_to(
+    workspace: Path,
+    name: str,
+    sources: Iterable[Source],
+    *,
+    report: Progress | None = None,
+    upload: bool = False,
+) -> tuple[ImageSet, Report]:
+    """`ingest` into the set called `name`, which is made if there is none; a new one that stays empty goes.
+
+    Others may add to the same new set meanwhile. Raises `UserError` as `ingest` does.
+    """
+    sources = list(sources)
+    for last in (False, True):
+        imageset, new = imagesets.open_or_create(workspace, name)
+        try:
+            return imageset, ingest(imageset, sources, report=report, upload=upload)
+        except imagesets.Gone:  # while we waited, by whoever had made it and found no image for it
+            if last:
+                raise
+        finally:
+            if new and not len(imageset):
+                imageset.delete_if_empty()
+    raise AssertionError("the second time returns or raises")
 
 
 def _without_label(seen: Mapping[str, str | None]) -> list[str]:

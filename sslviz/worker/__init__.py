@@ -106,7 +106,7 @@ def _outcome(job: jobs.Job) -> dict[str, Any]:
 def _ingest(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, Any]:
     """`workspace`, `set`, and `paths`, or `staging`: a folder of what was uploaded, whose `names.json`, where
     there is one, gives in order the names the browser gave."""
-    from sslviz import imagesets, ingest
+    from sslviz import ingest
     from sslviz.files import read_json
 
     workspace, name = Path(arguments["workspace"]), str(arguments["set"]).strip()
@@ -118,15 +118,9 @@ def _ingest(arguments: dict[str, Any], report: Progress, _: Path) -> dict[str, A
         names = read_json(staging / "names.json")["names"] if (staging / "names.json").exists() else None
         files = sorted(p for p in staging.iterdir() if p.name != "names.json" and not p.name.startswith("."))
         sources += list(zip(names, files, strict=False)) if names is not None else files
-    new = imagesets.find(workspace, name) is None
-    images = imagesets.create(workspace, name) if new else imagesets.open_set(workspace, name)
-    try:
-        found = ingest.ingest(images, sources, report=report, upload=staging is not None)
-    finally:
-        if new and not len(images):
-            images.delete()
+    images, found = ingest.add_to(workspace, name, sources, report=report, upload=staging is not None)
     return {
-        "set": name,
+        "set": images.name,
         "added": found.added,
         "duplicates": found.duplicates,
         "skipped": [{"name": name, "reason": reason} for name, reason in found.skipped],

@@ -128,6 +128,51 @@ def test_labels_can_be_changed_and_taken_away(photos: ImageSet) -> None:
     assert photos.label_counts() == {"dog": 1}
 
 
+def test_a_label_that_comes_later_is_kept_and_one_that_is_there_stays(workspace: Path) -> None:
+    bare, named = (imagesets.create(workspace, name) for name in ("bare", "named"))
+    bare.add([new(0), new(1), new(0, label=" late "), new(0, label="later")])
+    assert bare.labels == ["late", None]
+    assert bare.add([new(1, label="one"), new(0, label="two"), new(2)]) == (1, 2)
+    assert imagesets.open_set(workspace, "bare").labels == ["late", "one", None]
+    assert bare.add([new(2, label="three"), new(3), new(3, label="new")], fill=False) == (1, 2)
+    assert bare.labels == ["late", "one", None, "new"]
+
+    named.add([new(2, label="from the second"), new(1, label="another"), new(4)])
+    before = [(e.id, e.name, e.image_at) for e in bare.entries]
+    merged = imagesets.merge(workspace, ["bare", "named"], "both")
+    assert dict(zip(merged.names, merged.labels, strict=True)) == {
+        "0.png": "late", "1.png": "one", "2.png": "from the second", "3.png": "new", "4.png": None
+    }  # fmt: skip
+    assert [(e.id, e.name, e.image_at) for e in bare.entries] == before
+    told = [*zip(bare.ids, bare.labels, strict=True), *zip(named.ids, named.labels, strict=True)]
+    assert imagesets.two_classes(merged, told) == [
+        "1 image (1.png) is in two classes, and keeps the label that it had first."
+    ]
+    assert imagesets.two_classes(merged, [(merged.ids[0], " late "), (merged.ids[1], None)]) == []
+    told += [(merged.ids[0], "x"), (merged.ids[0], "y")]
+    assert imagesets.two_classes(merged, told)[0].startswith("2 images (0.png, …) are in two classes")
+
+
+def test_long_labels_that_begin_alike_stay_apart(workspace: Path) -> None:
+    made = imagesets.create(workspace, "long")
+    long = [
+        "L" * 100 + "A",
+        "L" * 100 + "B",
+        "x" * 250 + "y" * 199,
+        "z" * 250 + "y" * 199,
+        "L" * 80,
+        "é\u202e" * 90,
+    ]
+    made.add(new(seed, label=label) for seed, label in enumerate(long))
+    kept = [label or "" for label in made.labels]
+    assert len(set(kept)) == len(long)
+    assert all(len(label) <= 80 and label.isprintable() for label in kept)
+    assert kept[4] == long[4]
+    assert [label[:70] for label in kept[:4]] == ["L" * 70] * 2 + ["x" * 70, "z" * 70]
+    assert imagesets.merge(workspace, ["long"], "copy").labels == kept  # shortened once
+    assert imagesets.show_label(long[0]) == kept[0]
+
+
 def test_a_reader_is_not_disturbed(photos: ImageSet, workspace: Path) -> None:
     reader = imagesets.open_set(workspace, "photos")
     before = [reader.jpeg(row) for row in range(6)]

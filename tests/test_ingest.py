@@ -293,6 +293,19 @@ def test_the_same_picture_is_kept_once(photos: ImageSet) -> None:
     assert photos.names == ["a.png", "A.png"]
 
 
+def test_a_picture_in_two_classes_is_told(workspace: Path, tmp_path: Path) -> None:
+    flowers = tree(tmp_path / "flowers", "rose/0.png", "rose/1.png", "tulip/2.png", "tulip/3.png")
+    made = imagesets.create(workspace, "flowers")
+    alone = ingest.ingest(made, [flowers / "rose"], processes=1)
+    assert (alone.labels, alone.notes) == ({}, [])
+    later = ingest.ingest(made, [flowers], processes=1)
+    assert (later.duplicates, later.labels, later.notes) == (2, {"rose": 2, "tulip": 2}, [])
+    shutil.copy(flowers / "rose" / "0.png", flowers / "tulip" / "z.png")
+    again = ingest.ingest(made, [flowers], processes=1)
+    assert again.labels == later.labels
+    assert again.notes == ["1 image (0.png) is in two classes, and keeps the label that it had first."]
+
+
 def test_names_from_browsers_are_data(photos: ImageSet, workspace: Path, home: Path) -> None:
     names = [
         "../../evil.png",

@@ -134,12 +134,13 @@ def merge(
     """Make a new set of the images of others, each once."""
     from sslviz import imagesets, settings
 
-    merged = imagesets.merge(settings.workspace(), names, new_name)
-    emit(
-        {"set": merged.name, "images": len(merged)},
-        as_json,
-        f"{merged.name!r} has {counted(len(merged), 'image')}.",
-    )
+    workspace = settings.workspace()
+    parts = [imagesets.open_set(workspace, name) for name in names]
+    merged = imagesets.merge(workspace, names, new_name)
+    told = (pair for part in parts for pair in zip(part.ids, part.labels, strict=True))
+    notes = imagesets.two_classes(merged, told)
+    result = {"set": merged.name, "images": len(merged), "notes": notes}
+    emit(result, as_json, " ".join([f"{merged.name!r} has {counted(len(merged), 'image')}.", *notes]))
 
 
 @commands.command("delete")

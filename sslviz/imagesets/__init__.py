@@ -33,6 +33,7 @@ from sslviz.imagesets.index import (
     is_shared,
     listed,
     read_index,
+    show_label,
     show_name,
     write_index,
 )
@@ -63,7 +64,9 @@ __all__ = [
     "names",
     "open_or_create",
     "open_set",
+    "show_label",
     "show_name",
+    "two_classes",
 ]
 
 _ALPHABET = string.ascii_lowercase + string.digits
@@ -171,6 +174,21 @@ def merge(workspace: Path, set_names: Iterable[str], new_name: str) -> ImageSet:
         merged.delete_if_empty()
         raise
     return merged
+
+
+def two_classes(imageset: ImageSet, told: Iterable[tuple[str, str | None]]) -> list[str]:
+    """A sentence on the images that came with another label than they have in the set, if there are any.
+
+    `told` are ids with the labels they came with; who comes without a label, or has none, contradicts nobody.
+    """
+    kept = {entry.id: entry.label for entry in imageset.entries if entry.label is not None}
+    twice = {i for i, label in told if label and i in kept and kept[i] != show_label(label)}
+    if not twice:
+        return []
+    name = next(entry.name for entry in imageset.entries if entry.id in twice)
+    if len(twice) == 1:
+        return [f"1 image ({name}) is in two classes, and keeps the label that it had first."]
+    return [f"{len(twice):,} images ({name}, …) are in two classes, and keep the labels that they had first."]
 
 
 def delete(workspace: Path, name: str) -> None:

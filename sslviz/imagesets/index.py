@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import time
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -219,3 +220,14 @@ def show_name(name: str) -> str:
     """
     name = visible(name)
     return name if len(name) <= 200 else "…" + name[-199:]
+
+
+def show_label(label: str | None) -> str | None:
+    """A label as it is kept: at most 80 characters, what cannot be seen replaced by �; None for an empty one.
+
+    Of a longer one the beginning is kept, and eight digits that tell it from others that begin alike.
+    """
+    text = visible(label or "").strip()
+    if len(text) > 80:
+        text = f"{text[:70]}…{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return text or None

@@ -27,6 +27,7 @@ from sslviz.imagesets.index import (
     count_images,
     is_shared,
     read_index,
+    show_label,
     show_name,
     write_index,
 )
@@ -217,9 +218,13 @@ class ImageSet:
             raise _damaged(self.name)
         return found
 
-    def add(self, new: Iterable[NewImage], paths: Collection[Path] = ()) -> tuple[int, int]:
+    def add(
+        self, new: Iterable[NewImage], paths: Collection[Path] = (), *, fill: bool = True
+    ) -> tuple[int, int]:
         """Append images; returns how many were added and how many were in the set already.
 
+        Where one comes again it stays as it is; but one without a label gets that with which it comes, unless
+        `fill` is False and it was in the set before.
         `new` is consumed one at a time; the folders and zips that it comes from, `paths`, are remembered. All
         or nothing: on any error, also a full disk, Ctrl-C, or more than the workspace may hold, the set is as
         it was. Waits while another process adds to the same set.
@@ -229,6 +234,8 @@ class ImageSet:
             known = set(self.ids)
             allowance = quotas.Allowance(self.workspace, count_images(self.workspace))
             entries: list[Entry] = []
+            bare = {entry.id for entry in index.entries if fill and entry.label is None}
+            filled: dict[str, str] = {}
             duplicates = 0
             with (
                 Pack(self.folder / "images.pack", index.ends[0]) as pictures,
@@ -239,14 +246,20 @@ class ImageSet:
                     stored = image.stored or _reencode(image.pixels)
                     if stored.id in known:
                         duplicates += 1
+                        if stored.id in bare and (label := show_label(image.label)):
+                            filled.setdefault(stored.id, label)
                         continue
                     allowance.take(len(stored.jpeg) + len(stored.thumbnail))
                     known.add(stored.id)
                     entries.append(_append(image, stored, pictures, thumbs, masks))
+                    if entries[-1].label is None:
+                        bare.add(stored.id)
                 ends = (pictures.sync(), thumbs.sync(), masks.sync())
             origin = _grown(index.origin, paths) if entries or duplicates else index.origin
-            if entries or origin != index.origin:
+            if entries or filled or origin != index.origin:
                 everything = index.entries + tuple(entries)
+                if filled:
+                    everything = tuple(e._replace(label=filled.get(e.id, e.label)) for e in everything)
                 try:
                     self._replace(replace(index, entries=everything, ends=ends, origin=origin))
                 except BaseException:  # which may also come after the new index has taken its place
@@ -262,12 +275,12 @@ class ImageSet:
 
     def relabel(self, ids: Collection[str], label: str | None) -> None:
         """Give images a label, or none."""
-        chosen, text = set(ids), _clean(label)
+        chosen, text = set(ids), show_label(label)
         self._change(lambda old: (e._replace(label=text) if e.id in chosen else e for e in old))
 
     def set_labels(self, labels: Mapping[str, str | None]) -> None:
         """Give each image its own label: id → label."""
-        texts = {image: _clean(label) for image, label in labels.items()}
+        texts = {image: show_label(label) for image, label in labels.items()}
         self._change(lambda old: (e._replace(label=texts.get(e.id, e.label)) for e in old))
 
     def remember(self, path: Path, listing: str, ids: Collection[str]) -> None:
@@ -353,7 +366,7 @@ def _append(image: NewImage, stored: Stored, pictures: Pack, thumbs: Pack, masks
     return Entry(
         stored.id,
         show_name(image.name),
-        _clean(image.label),
+        show_label(image.label),
         show_name(image.source),
         stored.width,
         stored.height,
@@ -371,13 +384,6 @@ def _reencode(pixels: Pixels | None) -> Stored:
     assert pixels is not None, "a new image has pixels, or what was stored of them"
     limits = settings.load()
     return images.reencode(pixels, limits.store_side, limits.thumbnail_side)
-
-
-def _clean(label: str | None) -> str | None:
-    """Labels are shown everywhere, so they are short and hold nothing that cannot be seen."""
-    if label is None:
-        return None
-    return show_name(label).strip()[:80] or None
 
 
 def _damaged(name: str) -> UserError:

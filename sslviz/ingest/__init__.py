@@ -81,6 +81,7 @@ def ingest(
     skipped: list[tuple[str, str]] = []
     unread = {imagesets.show_name(name) for name in found.names}
     seen: dict[str, str | None] = {}
+    told: set[tuple[str, str | None]] = set()
     remarked: defaultdict[str, list[str]] = defaultdict(list)
     total = found.total
 
@@ -92,7 +93,8 @@ def ingest(
                 if isinstance(outcome, UserError):
                     skipped.append((name, outcome.message))
                 else:
-                    seen.setdefault(outcome.id, candidate.label)
+                    seen[outcome.id] = seen.get(outcome.id) or imagesets.show_label(candidate.label)
+                    told.add((outcome.id, candidate.label))
                     unread.discard(name)
                     for remark in (*outcome.remarks, *remarks.of_name(name, outcome.kind)):
                         remarked[remark].append(name)
@@ -105,7 +107,7 @@ def ingest(
     added, duplicates = imageset.add(new(), [path.resolve() for path in sources if _is_tree(path)])
     if report is not None:
         report(total, total)
-    notes = remarks.sentences(remarked) + _without_label(seen)
+    notes = remarks.sentences(remarked) + _without_label(seen) + imagesets.two_classes(imageset, told)
     return Report(added, duplicates, skipped, imageset.label_counts(), notes, seen, unread)
 
 

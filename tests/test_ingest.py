@@ -21,7 +21,7 @@ import pytest
 from bad_files import file_of, scene
 from PIL import Image
 
-from sslviz import archives, imagesets, ingest, settings
+from sslviz import archives, files, imagesets, ingest, settings
 from sslviz.errors import UserError
 from sslviz.files import writing
 from sslviz.images import Stored, remarks
@@ -641,6 +641,64 @@ def test_reading_a_folder_again_takes_away_only_what_has_left_it(workspace: Path
     shrunk = ingest.resolve(workspace, str(folder))
     assert own < set(shrunk.ids)
     assert len(shrunk) == len(own) + 2
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_labels_by_hand_stay_in_a_mirror_until_the_folder_says_another(
+    older: bool, workspace: Path, tmp_path: Path
+) -> None:
+    """`older`: the set was made by a version that did not remember what the folder said."""
+    folder = tree(
+        tmp_path / "f", *(f"{kind}/{n}.png" for kind in ("rose", "tulip") for n in range(3)), "6.png"
+    )
+    text = str(folder)
+    mirror = ingest.resolve(workspace, text)
+    ids = dict(zip(mirror.names, mirror.ids, strict=True))
+    mirror.set_labels({ids["rose/0.png"]: "MINE", ids["rose/1.png"]: None, ids["6.png"]: "ALSO MINE"})
+    by_hand = {"rose/0.png": "MINE", "rose/1.png": None, "rose/2.png": "rose", "6.png": "ALSO MINE"}
+    by_hand |= dict.fromkeys(("tulip/0.png", "tulip/1.png", "tulip/2.png"), "tulip")
+    if older:
+        index = files.read_json(mirror.folder / "index.json")
+        del index["origin"]["labels"]
+        files.write_json(mirror.folder / "index.json", index)
+    for name in ("tulip/new.txt", "rose/new.txt"):
+        tree(folder, name)
+        mirror = ingest.resolve(workspace, text)
+        assert dict(zip(mirror.names, mirror.labels, strict=True)) == by_hand
+
+    (folder / "rose" / "0.png").rename(folder / "tulip" / "was 0.png")
+    (folder / "rose" / "1.png").rename(folder / "tulip" / "was 1.png")
+    (folder / "tulip" / "2.png").rename(folder / "tulip" / "renamed.png")
+    mirror = ingest.resolve(workspace, text)
+    expected = {"tulip/was 0.png": "tulip", "tulip/was 1.png": "tulip", "tulip/renamed.png": "tulip"}
+    kept = {name: label for name, label in by_hand.items() if (folder / name).exists()}
+    assert dict(zip(mirror.names, mirror.labels, strict=True)) == expected | kept
+    assert mirror.ids == list(ids.values())
+
+    mirror.relabel([ids["tulip/0.png"]], "MINE")
+    (folder / "tulip").rename(folder / "lily")
+    mirror = ingest.resolve(workspace, text)
+    found = dict(zip(mirror.names, mirror.labels, strict=True))
+    assert all(name.startswith("lily/") == (label == "lily") for name, label in found.items())
+    assert set(mirror.names) == set(_pictures(folder))
+    assert mirror.labels[mirror.row(ids["6.png"])] == "ALSO MINE"
+
+
+def test_a_mirror_says_nothing_of_what_was_added_to_it(workspace: Path, tmp_path: Path) -> None:
+    folder = tree(tmp_path / "f", "1.png")
+    mirror = ingest.resolve(workspace, str(folder))
+    ingest.ingest(mirror, [("mine.png", png(70)), ("bare.png", png(71))], processes=1)
+    mirror.relabel([mirror.ids[1]], "MINE")
+    for seed in (70, 71):
+        path = folder / "cat" / f"{seed}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(png(seed))
+    mirror = ingest.resolve(workspace, str(folder))
+    assert (mirror.names, mirror.labels) == (["1.png", "mine.png", "bare.png"], [None, "MINE", "cat"])
+
+
+def _pictures(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*.png")]
 
 
 def test_what_is_there_and_cannot_be_read_stays_until_it_is_gone(

@@ -28,6 +28,7 @@ from sslviz.imagesets.index import (
     Index,
     check_name,
     count_images,
+    count_labels,
     find,
     folders,
     is_shared,
@@ -38,7 +39,7 @@ from sslviz.imagesets.index import (
     write_index,
 )
 from sslviz.imagesets.locks import PATIENCE_SECONDS, delete_folder, names_locked
-from sslviz.imagesets.opened import ImageSet, NewImage, count_labels
+from sslviz.imagesets.opened import ImageSet, NewImage
 from sslviz.imagesets.sample import Sample, draw_evenly, labels_digest
 
 __all__ = [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -181,6 +183,11 @@ def count_images(workspace: Path) -> int:
         with contextlib.suppress(UserError):
             total += len(read_index(folder).entries)
     return total
+
+
+def count_labels(entries: Iterable[Entry]) -> dict[str, int]:
+    """Images with each label, labels in order."""
+    return dict(sorted(Counter(entry.label for entry in entries if entry.label is not None).items()))
 
 
 def find(workspace: Path, name: str) -> Path | None:

@@ -7,7 +7,6 @@ import hashlib
 import mmap
 import statistics
 import zlib
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from sslviz.imagesets.index import (
     Index,
     check_name,
     count_images,
+    count_labels,
     is_shared,
     read_index,
     show_label,
@@ -122,8 +122,9 @@ class ImageSet:
     def origin(self) -> dict[str, Any]:
         """Where its images came from, as far as that is known.
 
-        A mirror has the `path` of its folder or zip, its `listing` when it was last read, and the `ids` of
-        the images that came from there; `added` are the paths of folders and zips that were added to a set.
+        A mirror has the `path` of its folder or zip, its `listing` when it was last read, the `ids` of the
+        images that came from there, and the `labels` by id that all there had by their folders; `added` are
+        the paths of folders and zips that were added to a set.
         """
         return self._index.origin
 
@@ -278,15 +279,28 @@ class ImageSet:
         chosen, text = set(ids), show_label(label)
         self._change(lambda old: (e._replace(label=text) if e.id in chosen else e for e in old))
 
-    def set_labels(self, labels: Mapping[str, str | None]) -> None:
-        """Give each image its own label: id → label."""
+    def set_labels(self, labels: Mapping[str, str | None], names: Mapping[str, str] | None = None) -> None:
+        """Give each image its own label, id → label, and some another name: id → name."""
         texts = {image: show_label(label) for image, label in labels.items()}
-        self._change(lambda old: (e._replace(label=texts.get(e.id, e.label)) for e in old))
+        named = {image: show_name(name) for image, name in (names or {}).items()}
 
-    def remember(self, path: Path, listing: str, ids: Collection[str]) -> None:
-        """Remember that images `ids` mirror `path` as it was when its listing had the digest `listing`."""
+        def changed(e: Entry) -> Entry:
+            return e._replace(label=texts.get(e.id, e.label), name=named.get(e.id, e.name))
+
+        self._change(lambda old: map(changed, old))
+
+    def remember(
+        self, path: Path, listing: str, ids: Collection[str], labels: Mapping[str, str | None] | None = None
+    ) -> None:
+        """Remember that images `ids` mirror `path` as it was when its listing had the digest `listing`, and
+        the `labels` that its folders gave: id → label."""
         with self._changing():
-            mirrored = {"path": str(path), "listing": listing, "ids": sorted(ids)}
+            mirrored = {
+                "path": str(path),
+                "listing": listing,
+                "ids": sorted(ids),
+                "labels": {**(labels or {})},
+            }
             self._replace(replace(self._index, origin={**self._index.origin, **mirrored}))
 
     def rename(self, name: str) -> None:
@@ -341,11 +355,6 @@ class ImageSet:
         if len(data) != count or not count:
             raise _damaged(self.name)
         return data
-
-
-def count_labels(entries: Iterable[Entry]) -> dict[str, int]:
-    """Images with each label, labels in order."""
-    return dict(sorted(Counter(entry.label for entry in entries if entry.label is not None).items()))
 
 
 def _grown(origin: dict[str, Any], paths: Collection[Path]) -> dict[str, Any]:

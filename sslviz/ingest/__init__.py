@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 from filelock import FileLock
 
@@ -28,6 +28,15 @@ __all__ = ["Report", "Source", "add_to", "ingest", "is_there", "resolve"]
 Progress = Callable[[int, int], None]
 
 
+class Seen(NamedTuple):
+    """Where an image lay."""
+
+    name: str
+    """Of the first file that shows it."""
+    label: str | None
+    """By its folders; the first one, where there are several such files."""
+
+
 @dataclass(frozen=True)
 class Report:
     """What became of what was handed over."""
@@ -42,8 +51,8 @@ class Report:
     notes: list[str] = field(default_factory=list)
     """What is worth knowing of images that were taken, a sentence a kind: "2 images (a.gif, …) are each
     animated, or of several pages: the first of them was taken."."""
-    seen: dict[str, str | None] = field(repr=False, default_factory=dict)
-    """Id → label of every image that could be read, new or not."""
+    seen: dict[str, Seen] = field(repr=False, default_factory=dict)
+    """By id, every image that could be read, new or not."""
     unread: set[str] = field(repr=False, default_factory=set)
     """Names of files, and of folders with a slash behind, that are there and could not be read."""
 
@@ -55,8 +64,9 @@ def ingest(
     report: Progress | None = None,
     processes: int | None = None,
     upload: bool = False,
+    fill: bool = True,
 ) -> Report:
-    """Add what `sources` hold to `imageset`; folders' names become labels.
+    """Add what `sources` hold to `imageset`; folders' names become labels. On `fill` see `ImageSet.add`.
 
     A source is a path, or a name with the bytes or the path they were put at. `report(done, total)` is called
     after each. `upload` holds the limits for what comes through a browser. Raises `UserError` where an upload
@@ -80,7 +90,7 @@ def ingest(
     most = limits.max_upload_images if upload else None
     skipped: list[tuple[str, str]] = []
     unread = {imagesets.show_name(name) for name in found.names}
-    seen: dict[str, str | None] = {}
+    seen: dict[str, Seen] = {}
     told: set[tuple[str, str | None]] = set()
     remarked: defaultdict[str, list[str]] = defaultdict(list)
     total = found.total
@@ -93,7 +103,10 @@ def ingest(
                 if isinstance(outcome, UserError):
                     skipped.append((name, outcome.message))
                 else:
-                    seen[outcome.id] = seen.get(outcome.id) or imagesets.show_label(candidate.label)
+                    label = imagesets.show_label(candidate.label)
+                    first = seen.setdefault(outcome.id, Seen(name, label))
+                    if first.label is None and label is not None:
+                        seen[outcome.id] = first._replace(label=label)
                     told.add((outcome.id, candidate.label))
                     unread.discard(name)
                     for remark in (*outcome.remarks, *remarks.of_name(name, outcome.kind)):
@@ -104,7 +117,8 @@ def ingest(
                 if report is not None:
                     report(min(done, total), total)
 
-    added, duplicates = imageset.add(new(), [path.resolve() for path in sources if _is_tree(path)])
+    trees = [path.resolve() for path in sources if _is_tree(path)]
+    added, duplicates = imageset.add(new(), trees, fill=fill)
     if report is not None:
         report(total, total)
     notes = remarks.sentences(remarked) + _without_label(seen) + imagesets.two_classes(imageset, told)
@@ -137,9 +151,9 @@ def add_to(
     raise AssertionError("the second time returns or raises")
 
 
-def _without_label(seen: Mapping[str, str | None]) -> list[str]:
+def _without_label(seen: Mapping[str, Seen]) -> list[str]:
     """Where some lie in folders and some beside them: it may be an oversight."""
-    bare = sum(label is None for label in seen.values())
+    bare = sum(one.label is None for one in seen.values())
     if bare in (0, len(seen)):
         return []
     return [f"{bare:,} of {len(seen):,} images lie in no folder of their kind, and have no label."]
@@ -252,7 +266,7 @@ def _mirror(workspace: Path, path: Path, report: Progress | None) -> ImageSet:
 def _update(mirror: ImageSet, path: Path, digest: str, report: Progress | None) -> None:
     before = set(mirror.ids)
     own = before & set(mirror.origin.get("ids", []))
-    found = ingest(mirror, [path], report=report)
+    found = ingest(mirror, [path], report=report, fill=False)  # which `_moved` does
     if not found.seen:
         reasons = "; ".join(f"{name} {reason}" for name, reason in found.skipped[:3])
         raise UserError(f"There is no image that can be used in {path}.", f"{reasons}." if reasons else "")
@@ -261,7 +275,32 @@ def _update(mirror: ImageSet, path: Path, digest: str, report: Progress | None) 
     lost = [entry for entry in mirror.entries if entry.id in own and entry.id not in found.seen]
     gone = {e.id for e in lost if e.name not in found.unread and not e.name.startswith(folders)}
     mirror.remove(gone)
-    moved = {image: label for image, label in found.seen.items() if label is not None}
-    if any(moved.get(entry.id, entry.label) != entry.label for entry in mirror.entries):
-        mirror.set_labels(moved)
-    mirror.remember(path, digest, (own - gone) | (found.seen.keys() - before))
+    moved = _moved(mirror, own, found.seen)
+    own = (own - gone) | (found.seen.keys() - before)
+    names = {image: one.name for image, one in found.seen.items() if image in own}
+    if moved or any(names.get(entry.id, entry.name) != entry.name for entry in mirror.entries):
+        mirror.set_labels(moved, names)
+    told = {**mirror.origin.get("labels", {}), **{image: one.label for image, one in found.seen.items()}}
+    mirror.remember(path, digest, own, {image: told[image] for image in mirror.ids if image in told})
+
+
+def _moved(mirror: ImageSet, own: Collection[str], seen: Mapping[str, Seen]) -> dict[str, str]:
+    """Labels, by id, of the images that lie in another folder than when the mirror was last read.
+
+    A label that somebody gave or took away by hand stays for as long as the folder says what it said.
+    """
+    told = mirror.origin.get("labels", {})
+    moved = {}
+    for entry in mirror.entries:
+        name, label = seen.get(entry.id, (entry.name, None))
+        if label is None or label == entry.label:
+            continue
+        if entry.id in told:
+            new = told[entry.id] != label
+        elif entry.id in own:  # of a version that did not remember labels
+            new = entry.name != name
+        else:
+            new = entry.label is None
+        if new:
+            moved[entry.id] = label
+    return moved

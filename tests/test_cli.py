@@ -297,6 +297,40 @@ def test_of_several_paths_a_bad_one_is_skipped(
     assert [one["name"] for one in said(capsys, "images", "list")["sets"]] == ["some"]
 
 
+def test_a_path_that_may_not_be_read_costs_the_others_nothing(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for root, who may read everything: what the system would say is said for it."""
+    locked = tmp_path / "locked.jpg"
+    locked.write_bytes((folder / "cat" / "1.jpg").read_bytes())
+    opened = Path.open
+
+    def refuse(path: Path, *arguments: Any, **more: Any) -> Any:
+        if path == locked:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *arguments, **more)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "access", lambda path, *_, **__: str(path) != str(locked))
+    added = said(capsys, "images", "add", "some", str(locked), str(folder / "cat" / "1.jpg"))
+    assert added["added"] == 1
+    assert added["skipped"] == [{"name": "locked.jpg", "reason": "may not be read by you"}]
+
+
+def test_an_empty_path_is_not_this_folder(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    for words in (("add", "some", ""), ("add", "some", "cat", ""), ("label", "some", "")):
+        assert cli.run(["images", *words]) == 2
+        assert capsys.readouterr().err == "A path is empty; write . for this folder.\n"
+    for words in (("train", "rotation"), ("reproduce", "rotnet-cifar10")):
+        assert cli.run([*words, "--images", ""]) == 2
+        assert "'' is neither an image set nor a folder" in capsys.readouterr().err
+    assert said(capsys, "images", "list")["sets"] == []
+    assert said(capsys, "images", "add", "some", ".")["added"] > 0
+
+
 def test_adding_is_a_success_where_the_set_has_an_image_at_the_end(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

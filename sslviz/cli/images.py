@@ -7,14 +7,28 @@ from pathlib import Path
 import typer
 
 from sslviz.cli.output import Progress, counted, emit, table
+from sslviz.errors import UserError
 
 commands = typer.Typer(help="Add, list, rename, merge and delete sets of images.", rich_markup_mode=None,
                        invoke_without_command=True)  # fmt: skip
+
+
+def path_given(text: str) -> Path:
+    """The path that `text` means, whatever is there. Raises `UserError` for an empty one.
+
+    An unset variable in a script must not mean the folder one stands in, as `Path("")` does. And whether a
+    path can be read is found where it is read, so that of several a bad one is skipped.
+    """
+    if not text:
+        raise UserError("A path is empty; write . for this folder.")
+    return Path(text)
+
+
 JSON = typer.Option(False, "--json", help="Print one JSON object.")
-PATHS = typer.Argument(help="Images, folders and zips.")
+PATHS = typer.Argument(parser=path_given, help="Images, folders and zips.")
 NAMES = typer.Argument(help="Sets to take the images of.")
 NAME = typer.Argument(help="Name of the set.")
-TABLE = typer.Argument(help="CSV with the columns id (or file) and label.")
+TABLE = typer.Argument(parser=path_given, help="CSV with the columns id (or file) and label.")
 LEAST = typer.Option(1.0, "--least", help="Leave out rows less certain than this, in [0, 1].")
 
 
@@ -33,7 +47,6 @@ def add(
 ) -> None:
     """Add images, folders and zips to a set, which is made if there is none."""
     from sslviz import imagesets, ingest, settings
-    from sslviz.errors import UserError
 
     # Of several paths a bad one is skipped like a bad image.
     if not any(ingest.is_there(path) for path in paths):
@@ -87,7 +100,6 @@ def label(
 ) -> None:
     """Label images by a table, as "Click to label" exports it; by default only what was named by hand."""
     from sslviz import imagesets, naming, settings
-    from sslviz.errors import UserError
 
     chosen = imagesets.open_set(settings.workspace(), name)
     if chosen.builtin:

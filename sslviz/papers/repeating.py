@@ -72,7 +72,8 @@ def gather(
     """The images that are named, or the default. Raises `UserError` where they do not suffice."""
     if test is not None and images is None:
         raise UserError("--test says what to test on, but not what to train on.", "Give --images too.")
-    chosen = ingest.resolve(workspace, images or images_for(workspace, scale), report)
+    # An empty name is not taken for none: whoever meant a set of their own is told.
+    chosen = ingest.resolve(workspace, images_for(workspace, scale) if images is None else images, report)
     return paper.gather(chosen, None if test is None else ingest.resolve(workspace, test, report))
 
 

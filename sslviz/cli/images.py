@@ -113,6 +113,7 @@ def label(
         "unknown": "of no image in it",
         "uncertain": f"less certain than {least:g}, which --least lowers",
         "unlabelled": "without a label",
+        "ambiguous": "of a file name that several images have, which the column id tells apart",
         "contradicted": "of an image that has another label further down, which it got",
     }
     counts = {name: getattr(found, name) for name in missed}

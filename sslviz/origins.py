@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from dataclasses import replace
 
 from sslviz import imagesets
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
-from sslviz.runs import ID, Run
+from sslviz.runs import ID, Run, Spec
 
 
 def images_of(run: Run) -> ImageSet:
@@ -26,5 +27,30 @@ def command_of(run: Run) -> str:
     one that they had."""
     spec = run.spec
     with contextlib.suppress(UserError):
-        spec = replace(spec, images=images_of(run).name)
+        spec = called(spec, images_of(run).name)
     return spec.command
+
+
+def called(spec: Spec, name: str) -> Spec:
+    """`spec` as it reads where its images have the name `name`, in the command that made it, too."""
+    if name == spec.images:
+        return spec
+    return replace(spec, images=name, origin=_with_images(spec.origin, name))
+
+
+def _with_images(origin: str, name: str) -> str:
+    """A command with another name of the images. With a set to test on, the run's images are the two that it
+    names joined, whose names these are not."""
+    try:
+        words = shlex.split(origin)
+    except ValueError:  # damaged, and no command
+        return origin
+    if any(word.partition("=")[0] == "--test" for word in words):
+        return origin
+    for place, word in enumerate(words):
+        if word.startswith("--images="):
+            words[place] = f"--images={name}"
+        elif word == "--images" and place + 1 < len(words):
+            words[place + 1] = name
+            break
+    return shlex.join(words)

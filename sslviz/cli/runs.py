@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +93,10 @@ def export(run: Run, path: Path) -> None:
 def described(run: Run, sets: Mapping[str, str], turn: Turn | None = None) -> dict[str, Any]:
     """A run's status with what it is a run of, how long it has been silent where that is too long, and when
     its turn comes where it waits. `sets` are the names that image sets have now, by their ids."""
+    from sslviz import origins
+
     spec, status = run.spec, run.status()
-    spec = replace(spec, images=sets.get(spec.images_id, spec.images))
+    spec = origins.called(spec, sets.get(spec.images_id, spec.images))
     return {
         "run": run.id,
         "folder": str(run.folder),

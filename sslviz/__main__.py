@@ -8,6 +8,7 @@ def main() -> None:
     try:
         from sslviz.cli import main as command
     except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
         sys.exit(130)
     command()
 

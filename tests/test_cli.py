@@ -219,6 +219,23 @@ def test_ctrl_c_cancels_and_resume_goes_on_as_if_it_had_not(
     assert curve(run) == curve(whole)
 
 
+@pytest.mark.parametrize(("words", "where"), [(["runs"], "runs.listing"), (["images"], "imagesets.names")])
+def test_ctrl_c_is_said_once(
+    words: list[str], where: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"sslviz.{where}", interrupt)
+    assert cli.run(words) == 130
+    assert capsys.readouterr() == ("", "Interrupted.\n")
+    # A command that has said it itself returns the same code.
+    make_run(make_set())
+    monkeypatch.setattr("sslviz.cli.runs.resume", lambda *_: 130)
+    assert cli.run(["runs", "resume"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
 def test_nothing_heavy_is_imported_before_its_time() -> None:
     heavy = ("torch", "streamlit", "numpy", "umap")
     code = f"import sys, sslviz.cli; print([name for name in {heavy} if name in sys.modules])"

@@ -8,8 +8,10 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 import sslviz
 from sslviz import files
@@ -38,8 +40,21 @@ _CLICK_ERROR: type[Exception] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
 
+
+class _Commands(TyperGroup):
+    """Ctrl-C is told apart from a command that says itself what was interrupted, and returns the same code:
+    newer versions of typer make a mere exit code of it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
+
 app = typer.Typer(
     name="sslviz",
+    cls=_Commands,
     help=sslviz.__doc__,
     add_completion=False,
     rich_markup_mode=None,

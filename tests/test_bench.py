@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from small_runs import make_set
 
-from sslviz import neighbors, settings
+from sslviz import bench, cli, neighbors, settings
 from sslviz.bench import (
     browsing,
     chromium,
@@ -246,3 +246,36 @@ def test_without_a_browser_there_is_nothing_to_time(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(chromium.shutil, "which", lambda name: None)
     assert browsing.measure(settings.workspace()) == {}
     assert repainting.measure(make_set(count=2)) == {}
+
+
+@pytest.mark.parametrize("parts", ["repaint", "map,repaint"])
+def test_parts_that_take_a_browser_are_said_to_be_left_out(
+    parts: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chromium, "is_there", lambda: False)
+    figures = {"pictures_per_second": 2.0, "bound": 4.0, "over_bare": 0.5}
+    monkeypatch.setattr(intake, "measure_ingest", lambda *_: figures)
+    make_set(count=2)
+    assert cli.run(["bench", "--images", "pics", "--only", parts, "--json"]) == 2
+    out, error = capsys.readouterr()
+    assert not out
+    assert "Chromium and playwright" in error.splitlines()[-1]
+    assert cli.run(["bench", "--images", "pics", "--only", f"ingest,{parts}", "--json"]) == 0
+    out, error = capsys.readouterr()
+    assert json.loads(out)["left_out"] == parts.split(",")
+    assert f"{parts.replace(',', ' and ')} w" in error.splitlines()[-1]
+    assert "left out" in error.splitlines()[-1]
+
+
+def test_the_slowest_of_what_is_drawn_again_has_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = {
+        "repaint_image": {"seconds": 0.2, "bound": 0.3},
+        "repaint_jigsaw": {"seconds": 0.25, "bound": 0.3},
+        "repaint_transform": {"seconds": 0.1, "bound": 0.3},
+    }
+    monkeypatch.setattr(chromium, "is_there", lambda: True)
+    monkeypatch.setattr(repainting, "measure", lambda images: dict(times))
+    found = bench.measure(make_set(count=2), settings.workspace(), parts=("repaint",))
+    assert {name: found[name] for name in times} == times
+    assert found["repaint"] == {"slowest": "repaint_jigsaw", "seconds": 0.25, "bound": 0.3}
+    assert found["left_out"] == []

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sslviz.cli.output import Progress, emit, table
+from sslviz.cli.output import Progress, complain, emit, table
 from sslviz.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def bench(
     parts = tuple(part.strip() for part in only.split(",") if part.strip())
     if not parts or set(parts) - set(measuring.PARTS):
         raise UserError(f"{only!r} is no list of parts.", f"Choose among {', '.join(measuring.PARTS)}.")
+    measuring.left_out(parts)  # which raises, before the images are read
     place = resolve_device(device)
     progress = Progress("Measuring")
     given = ingest.resolve(settings.workspace(), images, progress)
@@ -72,6 +73,9 @@ def bench(
             else:
                 os.environ["SSLVIZ_HOME"] = before
     found |= _machine()
+    if without := found["left_out"]:
+        said = "was left out: it needs" if len(without) == 1 else "were left out: they need"
+        complain(f"{' and '.join(without)} {said} Chromium and playwright.")
     emit(found, as_json, told(found))
 
 

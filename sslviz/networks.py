@@ -18,12 +18,15 @@ from sslviz.tasks import Task
 
 
 def task_of(run: Run) -> Task:
-    """The task that a run was trained on, with its options."""
+    """The task that a run was trained on, with its options. Raises `UserError` for a damaged run."""
+    _refuse_damaged(run)
     return make_task(run.spec.task, run.spec.options)
 
 
 def untrained(run: Run) -> Network:
-    """The network of a run as it was before training: same architecture, same seed."""
+    """The network of a run as it was before training: same architecture, same seed. Raises `UserError` for a
+    run that has not begun or is damaged."""
+    _refuse_damaged(run)
     spec = run.spec
     if spec.classes is None or spec.view is None:
         raise UserError(f"Run {run.id} has not begun.", "Train it first.")
@@ -37,6 +40,7 @@ def trained(run: Run) -> Network:
     The encoders that come with the package may be without their head, which then stays as it was made.
     Raises `UserError` where there are no weights, or where they are of another network.
     """
+    _refuse_damaged(run)
     path = run.weights()
     network = untrained(run)
     try:
@@ -63,6 +67,12 @@ def at(run: Run, weights: Path | None) -> Network:
     except (KeyError, RuntimeError, SafetensorError, OSError):
         raise _unfit(run) from None
     return network
+
+
+def _refuse_damaged(run: Run) -> None:
+    """What was asked of it is not known, which is another matter than a run that has not begun."""
+    if run.damage:
+        raise UserError(f"Run {run.id} cannot be used.", run.damage)
 
 
 def _unfit(run: Run) -> UserError:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -217,6 +218,22 @@ def test_ctrl_c_cancels_and_resume_goes_on_as_if_it_had_not(
     whole = make_run(chosen, steps=150)
     work_run(whole)
     assert curve(run) == curve(whole)
+
+
+def test_a_run_that_cannot_be_resumed_or_read_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    shared = make_run(make_set())
+    shutil.copytree(shared.folder, settings.shared() / "runs" / shared.id)
+    shutil.rmtree(shared.folder)
+    assert cli.run(["runs", "resume", shared.id]) == 2
+    assert capsys.readouterr().err == f"Run {shared.id} is shared with everybody and cannot be resumed.\n"
+    bundled = runs.listing(settings.workspace())[-1]
+    assert cli.run(["runs", "resume", bundled.id]) == 2
+    assert capsys.readouterr().err == f"Run {bundled.id} comes with sslviz and cannot be resumed.\n"
+    broken = make_run(make_set("others"))
+    (broken.folder / "spec.json").write_text("{")
+    for word in ("resume", "export"):
+        assert cli.run(["runs", word, broken.id]) == 2
+        assert "What was asked of this run cannot be read." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("words", "where"), [(["runs"], "runs.listing"), (["images"], "imagesets.names")])

@@ -197,10 +197,9 @@ def resume(run: Run, as_json: bool) -> int:
     from sslviz.runs import is_held
 
     status = run.status()
-    if run.bundled or run.damage:
-        raise UserError(
-            f"Run {run.id} cannot be resumed.", run.damage or "It comes with sslviz; train one of your own."
-        )
+    run.refuse_read_only("be resumed")
+    if run.damage:
+        raise UserError(f"Run {run.id} cannot be resumed.", run.damage)
     if is_held(run.lock):
         raise UserError(f"Run {run.id} is at work.", "Wait for it, or cancel it.")
     if status.state == "done" and any(run.checkpoints()):

@@ -289,13 +289,13 @@ def explain(working: Working) -> None:
                 finished=time.time(),
             )
         elif status.state == "running":
-            message, hint = why(code, status.step)
+            message, hint = why(code, status.step, working.run.resuming())
             working.run.set_status(state="lost", message=message, hint=hint, finished=time.time(), pid=None)
 
 
-def why(code: int, step: int) -> tuple[str, str]:
-    """What to say of a process that left a running run with this exit code, and what can be done."""
-    resume = "Resume goes on from the last checkpoint."
+def why(code: int, step: int, resume: str) -> tuple[str, str]:
+    """What to say of a process that left a running run with this exit code, and what can be done: `resume`
+    says what resuming does."""
     if code == -getattr(signal, "SIGKILL", 9):
         return (
             f"Killed by the system at step {step}, probably because memory ran out.",

@@ -129,7 +129,10 @@ def test_running_without_its_lock_is_lost(run: Run) -> None:
     status = run.status()
     assert status.state == "lost"
     assert "step 7" in status.message
+    assert status.hint.startswith("Resume begins again at step 0")
     assert run.read_status().state == "running"  # nothing was written by looking
+    run.save_checkpoint(5, {"model.safetensors": b"weights"})
+    assert run.status().hint == "Resume goes on from the last checkpoint."
 
 
 def test_silence_is_what_a_running_run_has_not_said_for_too_long(

@@ -122,8 +122,7 @@ class Run:
                 # On a full disk a process cannot leave a word about it.
                 full = f": the disk is full at {self.folder}" if self._is_disk_full() else ""
                 message = f"Stopped unexpectedly at step {status.step}{full}."
-                hint = "Resume goes on from the last checkpoint."
-                return replace(status, state="lost", message=message, hint=hint, pid=None)
+                return replace(status, state="lost", message=message, hint=self.resuming(), pid=None)
         return status
 
     def _is_disk_full(self) -> bool:
@@ -196,6 +195,12 @@ class Run:
             return ""
         whence = f"it went on from step {step:,}" if step else "it began again from step 0"
         return f"The checkpoint of step {newer[0]:,} was damaged: {whence}."
+
+    def resuming(self) -> str:
+        """A sentence on what Resume does with a run that was stopped midway."""
+        if checkpoints.any_written(self.folder / "checkpoints"):
+            return "Resume goes on from the last checkpoint."
+        return "Resume begins again at step 0: it had no checkpoint yet."
 
     def weights(self) -> Path:
         """`model.safetensors` of the newest checkpoint that is whole.

@@ -134,8 +134,9 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 def temporary_beside(path: Path) -> Path:
-    """A name nobody else uses, in the same folder, so that `replace` is a rename and not a copy."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    """A name nobody else uses, in the same folder, so that `replace` is a rename and not a copy. It is short:
+    that of `path` may be as long as the file system allows."""
+    return path.with_name(f".{uuid.uuid4().hex[:12]}.tmp")
 
 
 def replace(temporary: Path, path: Path) -> None:

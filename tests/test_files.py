@@ -157,6 +157,12 @@ for number in range(10**9):
         assert len(files.read_json(path)["padding"]) == 20000
 
 
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+    for name in ("x" * 255, "é" * 127):
+        files.write_atomically(tmp_path / name, b"new")
+        assert (tmp_path / name).read_bytes() == b"new"
+
+
 def test_only_what_was_left_long_ago_is_swept(tmp_path: Path) -> None:
     old, young = files.temporary_beside(tmp_path / "x"), files.temporary_beside(tmp_path / "x")
     for path in (old, young):

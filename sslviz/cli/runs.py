@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -78,6 +79,8 @@ def export(run: Run, path: Path) -> None:
     from sslviz.imagesets import show_name
 
     try:
+        if path.is_symlink():  # the file behind it is written, and not the link
+            path = Path(os.path.realpath(path))
         if not path.parent.is_dir():
             raise UserError(f"There is no folder {str(path.parent)!r}.")
         if path.exists() and not path.is_file():  # a rename would put the zip in a device's place

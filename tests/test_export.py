@@ -9,7 +9,9 @@ import re
 import secrets
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ import torch
 from safetensors.torch import load_file, save
 from small_runs import make_run, make_set
 
-from sslviz import archives, export, features, networks, runs, settings
+from sslviz import archives, cli, export, features, networks, runs, settings
 from sslviz.errors import UserError
 from sslviz.model import MODELS
 from sslviz.runs import Run
@@ -209,3 +211,40 @@ def test_a_run_without_weights_says_so(tmp_path: Path) -> None:
     damaged.save_checkpoint(7, {"model.safetensors": save({"other": torch.zeros(1)})})
     with pytest.raises(UserError, match="do not fit"):
         export.pack(damaged)
+
+
+def test_the_file_behind_a_link_is_written_and_not_the_link(tmp_path: Path) -> None:
+    run = trained_run("small", 24)
+    (tmp_path / "there").mkdir()
+    link, target = tmp_path / "link.zip", tmp_path / "there" / f"{'x' * 245}.zip"
+    for _ in range(2):  # where the file is not there yet, and where it is
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        assert cli.run(["runs", "export", run.id, "--out", str(link)]) == 0
+        assert link.is_symlink()
+        assert target.read_bytes() == export.pack(run)
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("changes", "promised", "needed"),
+    [
+        ({"steps": 6}, "that repeats it.", []),
+        ({"steps": None, "minutes": 1.0}, "within a time budget", []),
+        ({"steps": None, "like": "r0000001"}, "that repeats it.", ["like"]),
+        ({"steps": 6, "start": "r0000002"}, "that repeats it.", ["start"]),
+        ({"steps": None, "minutes": 1.0, "start": "r0000002"}, "within a time budget", ["start"]),
+        ({"steps": None, "like": "r0000001", "start": "r0000002"}, "that repeats it.", ["like", "start"]),
+        ({"steps": 6, "origin": "sslviz shortcut x --images y --minutes 1"}, "within a time budget", []),
+        ({"steps": None, "minutes": 1.0, "origin": "sslviz shortcut x --steps 2"}, "that repeats it.", []),
+    ],
+)
+def test_no_more_is_promised_of_the_command_than_it_does(
+    changes: dict[str, Any], promised: str, needed: list[str]
+) -> None:
+    spec = replace(runs.Spec("rotation", "pics"), **changes)
+    text = export.repeating(spec)
+    assert max(map(len, text.splitlines())) <= 110
+    assert promised in " ".join(text.split())
+    for name in ("like", "start"):
+        assert (f"run {getattr(spec, name)}," in " ".join(text.split())) == (name in needed)

@@ -11,6 +11,7 @@ spec.json, status.json, note.json, command.txt
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -20,7 +21,7 @@ from safetensors.torch import save
 from sslviz import archives, networks, origins
 from sslviz.export.encoder import source
 from sslviz.model import LARGE_RESNET_VIEW, Encoder
-from sslviz.runs import Run
+from sslviz.runs import Run, Spec
 from sslviz.runs.records import plain
 from sslviz.tables import as_csv
 
@@ -54,11 +55,29 @@ def as_json(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
+def repeating(spec: Spec) -> str:
+    """What command.txt promises, and what it needs, in lines for README.txt."""
+    timed = spec.steps is None and spec.like is None
+    if spec.origin:
+        timed = any(f" {option} " in spec.origin for option in ("--minutes", "--seconds"))
+    said = (
+        "command.txt has the command that asks for the same again: within a time budget the number of steps "
+        "differs from machine to machine."
+        if timed
+        else "command.txt has the command that repeats it."
+    )
+    needed = [f"run {spec.like}, whose plan it takes" if spec.like else ""]
+    needed += [f"run {spec.start}, from whose weights it starts" if spec.start else ""]
+    there = ", and ".join(one for one in needed if one and not spec.origin)
+    said += f" It works where these are: {there}." if there else ""
+    return textwrap.fill(f"{said} metrics.csv has its curves.", 108)
+
+
 READ_ME = """\
 {title}
 
 An encoder trained with sslviz: task {task}, network {model}, images {images}.
-command.txt has the command that repeats it, metrics.csv its curves.
+{command}
 
 
 The features that sslviz shows, in four lines that need torch{extra} and nothing else:
@@ -119,6 +138,7 @@ def read_me(run: Run, encoder: Encoder, side: int) -> str:
         task=spec.task,
         model=spec.model,
         images=spec.images,
+        command=repeating(spec),
         side=side,
         extra=" and torchvision" if is_resnet else "",
         block=blocks[len(blocks) // 2],

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from filelock import FileLock
 
-from sslviz import files, runs, settings
+from sslviz import cli, files, runs, settings
 from sslviz.errors import UserError
 from sslviz.runs import ID, Run, Spec, Status, create, listing, new_id, open_run
 
@@ -287,3 +288,16 @@ def test_bundled_encoders_are_listed_last_and_read_only(
         "spec.json",
         "status.json",
     ]  # no lock was made by looking
+
+
+def test_a_title_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    run = create(settings.workspace(), replace(SPEC, title="two\nlines\t of "))
+    assert run.title == "two lines of"
+    run.describe(title="\n")
+    assert run.title == "two lines of"
+    run.describe(title="and\r\nthree")
+    assert run.title == "and three"
+    assert cli.run(["runs"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 1 + len(listing(settings.workspace()))
+    assert rows[1].endswith("  and three")

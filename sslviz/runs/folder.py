@@ -72,9 +72,10 @@ class Run:
 
     @property
     def title(self) -> str:
-        """The name a person gave, else task and images."""
-        given = (self._note().get("title") or "").strip() or self.spec.title.strip()
-        return given or (f"{self.spec.task} on {self.spec.images}" if self.spec.task else f"run {self.id}")
+        """The name a person gave, on one line, else task and images."""
+        given = (" ".join(one.split()) for one in (self._note().get("title") or "", self.spec.title))
+        ordinary = f"{self.spec.task} on {self.spec.images}" if self.spec.task else f"run {self.id}"
+        return next(filter(None, given), ordinary)
 
     @property
     def note(self) -> str:

@@ -16,7 +16,7 @@ def over(run: runs.Run) -> None:
     learned = status.state in ("done", "cancelled") and next(run.checkpoints(), None) is not None
     with st.container(horizontal=True):
         if learned and st.button("See the map", icon=":material/scatter_plot:", type="primary"):
-            frame.turn_to(run.spec.images)
+            frame.turn_to(origins.name_of(run))
             st.switch_page("pages/embeddings.py", query_params={"run": run.id})
         longer = learned and not run.bundled  # whose images need not be here
         if longer and st.button(train_form.longer(), icon=":material/more_time:"):

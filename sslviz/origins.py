@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sslviz import imagesets
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
+from sslviz.imagesets.index import read_index
 from sslviz.runs import ID, Run, Spec
 
 
@@ -20,6 +22,33 @@ def images_of(run: Run) -> ImageSet:
     if imagesets.find(run.workspace, run.spec.images) is not None:
         return imagesets.open_set(run.workspace, run.spec.images)
     raise UserError(f"The image set {run.spec.images!r} of this run is gone.", "Add its images again.")
+
+
+def names_of(found: Sequence[Run]) -> list[str]:
+    """What the images of each run are called now, or were when it was made where they are gone. Each set is
+    looked at once: there may be ten thousand runs."""
+    of = {run.spec.images_id: run for run in reversed(found)}  # one's own, listed before what is shared
+    now = {id_: name for id_, run in of.items() if (name := _name(run)) is not None}
+    return [now.get(run.spec.images_id, run.spec.images) for run in found]
+
+
+def name_of(run: Run) -> str:
+    """What the images of a run are called now, or were when it was made where they are gone."""
+    return names_of([run])[0]
+
+
+def _name(run: Run) -> str | None:
+    if not ID.fullmatch(run.spec.images_id):
+        return None
+    try:
+        return read_index(run.workspace / "sets" / run.spec.images_id).name
+    except UserError:
+        return None
+
+
+def title_of(run: Run) -> str:
+    """Its title, which says what its images are called now where nobody gave it one."""
+    return run.title_on(name_of(run))
 
 
 def command_of(run: Run) -> str:

@@ -103,7 +103,7 @@ def described(run: Run, sets: Mapping[str, str], turn: Turn | None = None) -> di
     return {
         "run": run.id,
         "folder": str(run.folder),
-        "title": run.title,
+        "title": run.title_on(spec.images),
         "task": spec.task,
         "images": spec.images,
         "model": spec.model,

@@ -16,16 +16,17 @@ def share(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Show a set or a run of yours, read-only, in every workspace; without either, list what is shared."""
-    from sslviz import settings, sharing
+    from sslviz import origins, settings, sharing
 
     workspace = settings.workspace()
     if not kind:
         sets, runs = sharing.shared_sets(), sharing.shared_runs()
         rows = [["kind", "id", "name"]]
-        rows += [["set", one.id, one.name] for one in sets] + [["run", run.id, run.title] for run in runs]
+        rows += [["set", one.id, one.name] for one in sets]
+        rows += [["run", run.id, origins.title_of(run)] for run in runs]
         found = {
             "sets": [{"id": one.id, "name": one.name, "images": one.images} for one in sets],
-            "runs": [{"id": run.id, "title": run.title} for run in runs],
+            "runs": [{"id": run.id, "title": origins.title_of(run)} for run in runs],
         }
         emit(found, as_json, table(rows) if len(rows) > 1 else "Nothing is shared.")
         return

@@ -45,7 +45,7 @@ def pack(run: Run) -> bytes:
         ("metrics.csv", as_csv(run.metrics()).encode()),
         ("spec.json", as_json(asdict(run.spec))),
         ("status.json", as_json(status)),
-        ("note.json", as_json({"title": run.title, "note": run.note})),
+        ("note.json", as_json({"title": origins.title_of(run), "note": run.note})),
         ("command.txt", (origins.command_of(run) + "\n").encode()),
     ]
     return archives.pack([(f"sslviz-{run.id}/{name}", data) for name, data in files])
@@ -134,10 +134,10 @@ def read_me(run: Run, encoder: Encoder, side: int) -> str:
     few = is_resnet and (spec.view or 0) < LARGE_RESNET_VIEW
     resnet = RESNET.format(stem=STEM.format(limit=LARGE_RESNET_VIEW) if few else "") if is_resnet else ""
     return READ_ME.format(
-        title=run.title,
+        title=origins.title_of(run),
         task=spec.task,
         model=spec.model,
-        images=spec.images,
+        images=origins.name_of(run),
         command=repeating(spec),
         side=side,
         extra=" and torchvision" if is_resnet else "",

@@ -72,9 +72,13 @@ class Run:
 
     @property
     def title(self) -> str:
-        """The name a person gave, on one line, else task and images."""
+        """The name a person gave, on one line, else task and images, as they were called when it was made."""
+        return self.title_on(self.spec.images)
+
+    def title_on(self, images: str) -> str:
+        """Its title where its images are called so."""
         given = (" ".join(one.split()) for one in (self._note().get("title") or "", self.spec.title))
-        ordinary = f"{self.spec.task} on {self.spec.images}" if self.spec.task else f"run {self.id}"
+        ordinary = f"{self.spec.task} on {images}" if self.spec.task else f"run {self.id}"
         return next(filter(None, given), ordinary)
 
     @property

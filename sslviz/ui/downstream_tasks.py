@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from sslviz import lineup, quotas, runs
+from sslviz import lineup, origins, quotas, runs
 from sslviz.imagesets import ImageSet
 from sslviz.lineup import Lineup, asking
 from sslviz.runs import Run
@@ -168,9 +168,10 @@ def _choose(chosen: Sequence[Run], usable: Mapping[str, Run], images: ImageSet) 
 
 def _called(run: Run, images: ImageSet) -> str:
     """A run of a task that is known, in few words."""
-    elsewhere = "" if asking.is_on(run, images) else f"on {pictures.name_of(run.spec.images, 20)} · "
-    ordinary = f"{looks.TASKS[run.spec.task].title} on {run.spec.images}"
-    named = "" if words.name(run) == ordinary else f"{pictures.name_of(run.title, 24)} · "
+    on = origins.name_of(run)
+    elsewhere = "" if asking.is_on(run, images) else f"on {pictures.name_of(on, 20)} · "
+    given = run.title_on(on)
+    named = "" if given == words.ordinary(run, on) else f"{pictures.name_of(given, 24)} · "
     which = "bundled" if run.bundled and not run.shared else run.id[-4:]
     steps = run.status().step
     return f"{elsewhere}{named}{steps:,} step{'' if steps == 1 else 's'} · {which}"

@@ -57,7 +57,8 @@ def _describe(run: Run) -> None:
         note = st.text_area("Note", run.note, key=f"note_{key}", max_chars=NOTE)
         if st.form_submit_button("Save"):
             with frame.guard():
-                if run.title == words.ordinary(run) and title == words.name(run):
+                images = origins.name_of(run)
+                if run.title_on(images) == words.ordinary(run, images) and title == words.name(run):
                     title = ""  # what it is called anyway
                 run.describe(title=title, note=note)
                 st.session_state[saved] = st.session_state.get(saved, 0) + 1
@@ -73,7 +74,7 @@ def _actions(run: Run, state: str) -> None:
                 label="See the map",
                 icon=":material/scatter_plot:",
                 query_params={"run": run.id}
-                | ({} if run.bundled and not run.shared else {"images": run.spec.images}),
+                | ({} if run.bundled and not run.shared else {"images": origins.name_of(run)}),
             )
             st.download_button(
                 "Export",

@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from sslviz import comparison, runs
+from sslviz import comparison, origins, runs
 from sslviz.runs import Run, Status
 from sslviz.ui import frame, pictures, run_view, visitor, words
 
@@ -83,8 +83,11 @@ def _table(ids: list[str]) -> None:
 
 def columns(found: list[Run], statuses: list[Status]) -> dict[str, list[Any]]:
     """The table: what is the same in all runs of one's own, or known of none, is not in it."""
-    titles = [run.title for run in found]  # each is read from a file
-    names = [words.name(run, given) for run, given in zip(found, titles, strict=True)]
+    sets = origins.names_of(found)
+    # Each title is read from a file.
+    titles = [run.title_on(images) for run, images in zip(found, sets, strict=True)]
+    known = list(zip(found, titles, sets, strict=True))
+    names = [words.name(run, given, images) for run, given, images in known]
     table: dict[str, list[Any]] = {
         "run": [pictures.name_of(name) for name in names],
         "held out": [_share(status.heldout_accuracy) for status in statuses],
@@ -97,11 +100,11 @@ def columns(found: list[Run], statuses: list[Status]) -> dict[str, list[Any]]:
         "when": [datetime.fromtimestamp(r.spec.created) if r.spec.created else None for r in found],
     }
     own = comparison.differing([run for run in found if not run.bundled and not run.damage])
-    ordinary = [run.bundled or given == words.ordinary(run) for run, given in zip(found, titles, strict=True)]
+    ordinary = [run.bundled or given == words.ordinary(run, images) for run, given, images in known]
     if all(ordinary):
         own = {name: values for name, values in own.items() if name not in ("task", "images")}  # its name
     for name in own:
-        values = comparison.setting(found, name)
+        values = sets if name == "images" else comparison.setting(found, name)
         # Numbers sort as numbers.
         table[name] = (
             values if name in NUMBERS else ["" if v is None else words.setting(name, v) for v in values]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sslviz import advice, comparison, intervals, jobs
+from sslviz import advice, comparison, intervals, jobs, origins
 from sslviz.runs import Run, Spec, Status
 from sslviz.ui import looks, pictures
 
@@ -39,16 +39,17 @@ def memory(count: int) -> str:
     return f"{count / 1e6:,.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
 
 
-def name(run: Run, given: str | None = None) -> str:
-    """The name a person gave it, else task and images, the task called as everywhere. `given`: its title,
-    where that was read already."""
-    look, given = looks.TASKS.get(run.spec.task), run.title if given is None else given
-    return f"{look.title} on {run.spec.images}" if look and given == ordinary(run) else given
+def name(run: Run, given: str | None = None, images: str | None = None) -> str:
+    """The name a person gave it, else task and images, the task called as everywhere. `given` and `images`:
+    its title and what its images are called now, where that was looked up already."""
+    images = origins.name_of(run) if images is None else images
+    look, given = looks.TASKS.get(run.spec.task), run.title_on(images) if given is None else given
+    return f"{look.title} on {images}" if look and given == ordinary(run, images) else given
 
 
-def ordinary(run: Run) -> str:
-    """The title of a run that nobody gave one."""
-    return f"{run.spec.task} on {run.spec.images}"
+def ordinary(run: Run, images: str) -> str:
+    """The title of a run that nobody gave one and whose images are called so."""
+    return f"{run.spec.task} on {images}"
 
 
 def title(run: Run) -> str:

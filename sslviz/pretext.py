@@ -26,7 +26,7 @@ from sslviz.runs.states import State, state_identity, states
 from sslviz.threads import side_by_side
 
 AREA = "scatter"
-VERSION = 2
+VERSION = 3
 """Of what is computed and of how it is kept."""
 KEPT_BYTES = 50_000_000
 MOST = 1000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -202,6 +203,73 @@ def test_the_penalty_is_chosen_where_there_is_enough_to_choose_by() -> None:
     assert few.penalty == linear.PENALTY
     expected = linear.fit(weak, labels, 2, penalty=1000.0)
     assert np.array_equal(linear.chosen(weak, labels, 2, penalties=strengths).weights, expected.weights)
+
+
+def alike(count: int, seed: int, *, kinds: int, each: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weak signs of two classes in `kinds` columns, half of which vary together; of each as many as `each`
+    are nearly copies, as neighbouring pixels are: (rows, labels)."""
+    random, labels = np.random.default_rng(seed), np.arange(count) % 2
+    inner = random.normal(size=(count, kinds)) + 0.1 * (2 * labels[:, None] - 1)
+    inner[:, : kinds // 2] += random.normal(size=(count, 1))
+    rows = np.repeat(inner, each, axis=1) + 0.1 * random.normal(size=(count, kinds * each))
+    return rows.astype(np.float32), labels
+
+
+def test_of_many_weak_features_a_penalty_is_chosen_that_tells_more_than_100() -> None:
+    rows, labels = alike(1600, 1, kinds=200, each=6)
+    asked, answers = alike(2000, 2, kinds=200, each=6)
+    found, old = linear.chosen(rows, labels, 2), linear.fit(rows, labels, 2, penalty=100.0)
+    assert found.penalty > 100
+    assert np.mean(found.predict(asked) == answers) > np.mean(old.predict(asked) == answers) + 0.007
+
+
+def test_the_usual_penalty_grows_with_features_and_tells_more_of_many() -> None:
+    for width in (1, 128, 512):
+        assert linear.usual(10_000, width) == linear.usual(3, width) == linear.PENALTY
+    assert linear.usual(10, 3072) < linear.usual(100, 3072) < linear.usual(200, 3072)
+    assert linear.usual(200, 3072) == linear.usual(1400, 3072) == 36 * linear.PENALTY
+    rows, labels = alike(400, 1, kinds=100, each=30)
+    asked, answers = alike(2000, 2, kinds=100, each=30)
+    usual, narrow = linear.chosen(rows, labels, 2), linear.fit(rows, labels, 2)
+    assert usual.penalty == linear.usual(400, 3000)
+    assert np.mean(usual.predict(asked) == answers) > np.mean(narrow.predict(asked) == answers) + 0.015
+
+
+def test_without_enough_to_judge_by_the_penalty_is_the_usual_one() -> None:
+    """A fifth of two images is none; of 100 it is 20."""
+    rows = np.random.default_rng(0).normal(size=(1600, 2)).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for labels in (np.arange(400, 2000) // 2, np.maximum(np.arange(1600), 100) // 2 - 50):
+            assert linear.chosen(rows, labels, 1000).penalty == linear.PENALTY
+
+
+def test_penalties_weaker_than_two_that_are_clearly_worse_are_not_tried() -> None:
+    rows, labels = groups(300, 20, 3, 0.3)
+    shown: list[np.ndarray] = []
+
+    def third(weights: np.ndarray, bias: np.ndarray) -> bool:
+        assert bias.shape == (3,)
+        shown.append(weights)
+        return len(shown) == 3
+
+    whole = fitting.path(rows, labels, 3, [100.0, 30.0, 10.0, 3.0])
+    cut = fitting.path(rows, labels, 3, [100.0, 30.0, 10.0, 3.0], third)
+    assert len(whole) == 4
+    assert len(cut) == len(shown) == 3
+    assert all(np.array_equal(one[0], two[0]) for one, two in zip(whole, cut, strict=False))
+
+
+def test_each_image_is_judged_with_the_usual_penalty_of_as_many_features() -> None:
+    rows, labels = alike(100, 1, kinds=100, each=15)
+    told = linear.cross_validated(rows, labels, 2)
+    part = np.random.default_rng(0).permutation(100) % 5
+    for fold in range(5):
+        scaler = StandardScaler().fit(rows[part != fold])
+        line = LogisticRegression(C=1 / linear.usual(80, 1500), tol=1e-6, max_iter=2000)
+        line.fit(scaler.transform(rows[part != fold]), labels[part != fold])
+        theirs = line.predict(scaler.transform(rows[part == fold]))
+        assert np.sum(told[part == fold] != theirs) <= 1
 
 
 def test_what_is_judged_by_is_a_fifth_of_each_class_and_learned_from_by_none(

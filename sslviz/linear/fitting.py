@@ -90,10 +90,15 @@ class _Table:
 
 
 def path(
-    features: NDArray[np.float32], answers: NDArray[np.int64], classes: int, penalties: Sequence[float]
+    features: NDArray[np.float32],
+    answers: NDArray[np.int64],
+    classes: int,
+    penalties: Sequence[float],
+    ended: Callable[[Doubles, Doubles], bool] | None = None,
 ) -> list[tuple[Doubles, Doubles]]:
     """For each penalty in turn the weights (P, D) and biases (P,) for features (N, D) as they are given, each
-    search starting where the one before ended. answers int64 (N,) in [0, P)."""
+    search starting where the one before ended. answers int64 (N,) in [0, P). `ended` is shown each pair; the
+    penalties after one at which it is true are left out."""
     threads = torch.get_num_threads()
     with at_most(1):
         table = _Table(features)
@@ -114,6 +119,8 @@ def path(
                 slopes = slopes @ basis.double().T
             slopes = slopes / table.scale
             found.append((slopes.numpy(), (bias - slopes @ table.mean).numpy()))
+            if ended and ended(*found[-1]):
+                break
         return found
 
 

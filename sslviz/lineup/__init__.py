@@ -24,7 +24,7 @@ from sslviz.runs import Run
 from sslviz.runs.identity import identity
 
 AREA = "compare"
-VERSION = 2
+VERSION = 3
 """Of what is computed and of how it is kept."""
 KEPT_BYTES = 200_000_000
 NEAR = 10

@@ -14,7 +14,7 @@ from sslviz.runs import Run
 from sslviz.runs.identity import identity
 
 AREA = "probes"
-VERSION = 1
+VERSION = 2
 KEPT_BYTES = 200_000_000
 
 

@@ -121,6 +121,9 @@ def test_a_lost_run_is_made_again_and_a_changed_set_is_another_repetition(
     assert again["runs"][0]["run"] == found["runs"][0]["run"]
     assert again["runs"][1]["run"] != found["runs"][1]["run"]
     assert again["rows"] == found["rows"]  # the same seed
+    images.rename("later")
+    assert [one.images for one in records.repetitions(settings.workspace())] == ["later"]
+    images.rename("pics")
     images.remove(images.ids[:1])
     assert cli.run(["reproduce", "location-gap", "--run", found["run"]]) == 2
     assert "have changed" in capsys.readouterr().err

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sslviz import runs
+from sslviz import origins, runs
 from sslviz.files import read_json, write_json
 from sslviz.papers.base import Scale
 from sslviz.runs import Run
@@ -31,7 +31,7 @@ class Repetition:
     scale: str
     seed: int
     images: str
-    """Name of the set."""
+    """What the set is called now, or was where it is gone."""
     runs: dict[float, Run] = field(default_factory=dict)
     """By the value that each is of, the newest of several."""
     told: dict[str, Any] | None = None
@@ -86,11 +86,12 @@ def _grouped(listed: Sequence[Run]) -> list[Repetition]:
         record = None if run.bundled or run.damage else read(run)
         if record is not None:
             groups.setdefault(record["repetition"], []).append((run, record))
-    return [_repetition(key, members) for key, members in groups.items()]
+    names = origins.names_of([members[0][0] for members in groups.values()])
+    each = zip(groups.items(), names, strict=True)
+    return [_repetition(key, members, name) for (key, members), name in each]
 
 
-def _repetition(key: str, members: Iterable[tuple[Run, dict[str, Any]]]) -> Repetition:
-    members = list(members)
+def _repetition(key: str, members: Sequence[tuple[Run, dict[str, Any]]], images: str) -> Repetition:
     of: dict[float, Run] = {}
     for run, record in members:
         of.setdefault(float(record["at"]), run)
@@ -101,7 +102,7 @@ def _repetition(key: str, members: Iterable[tuple[Run, dict[str, Any]]]) -> Repe
         first["paper"],
         first["scale"],
         first["seed"],
-        first["images"],
+        images,
         of,
         judged[0] if judged else None,
     )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 Z = 1.96
 """Standard deviations on either side that hold 95% of a normal distribution."""
+LEVEL = 0.95
 HALVINGS = 50
 ALIKE = 1e-9
 """Shares closer than this are the same, and what lies between them is how sums are rounded."""
@@ -121,6 +122,29 @@ def tango(better: int, worse: int, queries: int, z: float = Z) -> tuple[float, f
             inside, outside = (inside, middle) if rejected(middle) else (middle, outside)
         ends.append(inside)
     return ends[0], ends[1]
+
+
+def students(degrees: int) -> float:
+    """Standard errors on either side that hold 95% of Student's t with so many degrees of freedom, at least
+    one; without scipy, for pages that read what was found and wait for nothing."""
+    assert degrees >= 1
+
+    def held(angle: float) -> float:
+        # Abramowitz and Stegun, 26.7.3 and 26.7.4, of t = sqrt(degrees) tan(angle).
+        square, odd = math.cos(angle) ** 2, degrees % 2
+        term = math.cos(angle) if odd else 1.0
+        total = 0.0
+        for power in range(odd, degrees - 1, 2):
+            total += term
+            term *= square * (power + 1) / (power + 2)
+        within = math.sin(angle) * total
+        return 2 / math.pi * (angle + within) if odd else within
+
+    low, high = 0.0, math.pi / 2
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if held(middle) < LEVEL else (low, middle)
+    return math.sqrt(degrees) * math.tan(low)
 
 
 def of_mean(shares: NDArray[np.float64]) -> list[float]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
-from scipy.stats import binom, binomtest, multinomial
+from scipy.stats import binom, binomtest, multinomial, t
 
 from sslviz import intervals, probes
 from sslviz.intervals import chance_of, compare, smallest_difference, tango, wilson
@@ -179,6 +179,11 @@ def test_means_of_two_images_are_compared_by_cauchys_distribution() -> None:
     assert (found.difference, found.low, found.high) == pytest.approx((mean, mean - half, mean + half))
     assert found.chance == pytest.approx(1 - 2 * math.atan(mean / error) / math.pi)
     assert intervals.compare_means(second, first).high == pytest.approx(-found.low)
+
+
+def test_students_quantiles_are_scipys() -> None:
+    for degrees in [*range(1, 60), 100, 399, 2000]:
+        assert intervals.students(degrees) == pytest.approx(t.ppf(0.975, degrees), rel=1e-9)
 
 
 def test_what_two_share_is_no_noise_to_their_difference() -> None:

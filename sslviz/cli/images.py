@@ -150,8 +150,7 @@ def merge(
     workspace = settings.workspace()
     parts = [imagesets.open_set(workspace, name) for name in names]
     merged = imagesets.merge(workspace, names, new_name)
-    told = (pair for part in parts for pair in zip(part.ids, part.labels, strict=True))
-    notes = imagesets.two_classes(merged, told)
+    notes = imagesets.two_classes(merged, imagesets.labels_of(parts))
     result = {"set": merged.name, "images": len(merged), "notes": notes}
     emit(result, as_json, " ".join([f"{merged.name!r} has {counted(len(merged), 'image')}.", *notes]))
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sslviz.errors import UserError
 from sslviz.imagesets import ImageSet
-from sslviz.intervals import ALIKE, wilson, wilson_of_difference
+from sslviz.intervals import ALIKE, students, wilson, wilson_of_difference
 
 BACKGROUND = "background"
 OBJECT = "object"
@@ -176,8 +176,6 @@ def interval(counts: Counts, less: Counts | None = None) -> list[float]:
 
     Of one image nothing is known, [0, 1] or [-1, 1]; where all are alike, no more than of a share.
     """
-    from scipy.stats import t
-
     total, least = len(counts), 0.0 if less is None else -1.0
     if total < 2:
         return [least, 1.0]
@@ -186,7 +184,7 @@ def interval(counts: Counts, less: Counts | None = None) -> list[float]:
     values = total * found[0] - (total - 1) * found[1:]
     middle, half = (
         float(found[0]),
-        float(t.ppf(0.975, total - 1)) * float(values.std(ddof=1)) / math.sqrt(total),
+        students(total - 1) * float(values.std(ddof=1)) / math.sqrt(total),
     )
     if half < ALIKE:
         return wilson(middle, total) if less is None else wilson_of_difference(middle, total)

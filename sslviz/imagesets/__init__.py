@@ -61,6 +61,7 @@ __all__ = [
     "find_origin",
     "free_name",
     "labels_digest",
+    "labels_of",
     "merge",
     "names",
     "open_or_create",
@@ -190,6 +191,12 @@ def two_classes(imageset: ImageSet, told: Iterable[tuple[str, str | None]]) -> l
     if len(twice) == 1:
         return [f"1 image ({name}) is in two classes, and keeps the label that it had first."]
     return [f"{len(twice):,} images ({name}, …) are in two classes, and keep the labels that they had first."]
+
+
+def labels_of(parts: Iterable[ImageSet]) -> Iterator[tuple[str, str | None]]:
+    """(id, label) of every image of several sets, one set after another."""
+    for part in parts:
+        yield from zip(part.ids, part.labels, strict=True)
 
 
 def delete(workspace: Path, name: str) -> None:

@@ -155,9 +155,11 @@ def _merge(images: ImageSet, others: list[str]) -> None:
     if st.button("Merge", type="primary", key="merge_do", disabled=not more or not name):
         with frame.guard():
             with st.spinner("Merging…"):
+                parts = [images, *(imagesets.open_set(frame.workspace(), other) for other in more)]
                 merged = imagesets.merge(frame.workspace(), [images.name, *more], name)
+                notes = imagesets.two_classes(merged, imagesets.labels_of(parts))
             frame.turn_to(name)
-            _changed(f"{name}: {len(merged):,} images")
+            _changed(" ".join([f"{name}: {len(merged):,} images" + "." * bool(notes), *notes]))
 
 
 def _broken() -> None:

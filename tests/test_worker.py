@@ -112,7 +112,7 @@ def test_a_run_says_how_many_held_out_images_the_one_it_starts_from_knows(images
     known = len(rows(3)[0] & rows(4)[1])
     assert known
     other = remark_of(make_run(images, start=parent.id, seed=4))
-    assert f"{known} of the {len(rows(4)[1])} images that are held out here" in other
+    assert f"{known} of the {len(rows(4)[1])} images held out here" in other
     assert remark_of(make_run(images, start=parent.id, seed=3)) == ""
     assert remark_of(make_run(make_set("others", seed=9), start=parent.id, seed=4)) == ""
     # Which fifth it held out of images that are no longer those depends on how many they were.

@@ -112,22 +112,15 @@ def known_before(run: Run, images: ImageSet, rows: torch.Tensor) -> str:
     if parent.spec.task != run.spec.task:
         return ""
     told = unseen(parent, images)
+    begins = f"Run {parent.id}, from which this one starts,"
     if told.kind == "unknown":
-        return (
-            f"Run {parent.id}, which it starts from, may have been trained on images that are held out here: "
-            "then its held-out accuracy is too high."
-        )
+        return f"{begins} may have been trained on images held out here: held-out accuracy may be too high."
     fresh = set() if told.kind == "seen" else set(told.rows.tolist())
-    known = sum(row not in fresh for row in rows.tolist())
+    known, held = sum(row not in fresh for row in rows.tolist()), len(rows)
     if not known:
         return ""
-    which = (
-        "the image that is" if known == len(rows) == 1 else f"{known:,} of the {len(rows):,} images that are"
-    )
-    return (
-        f"Run {parent.id}, which it starts from, was trained on {which} held out here: its held-out accuracy "
-        "is too high."
-    )
+    which = "the one image" if known == held == 1 else f"{known:,} of the {held:,} images"
+    return f"{begins} was trained on {which} held out here, so that held-out accuracy is too high."
 
 
 def plan_of(run: Run) -> Plan:

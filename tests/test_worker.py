@@ -95,6 +95,17 @@ def test_starting_from_a_run_takes_its_weights(images: ImageSet) -> None:
     assert "network 'small'" in stranger.status().message
 
 
+def test_weights_that_have_moved_on_when_a_run_begins_anew_are_remarked_on(images: ImageSet) -> None:
+    parent = make_run(images)
+    work_run(parent)
+    for begun_from, told in ((6, False), (3, True), (0, False)):
+        child = make_run(images, start=parent.id, steps=1)
+        plan = runs.open_run(parent.workspace, parent.id).spec.plan
+        child = child.set_spec(since=begun_from, plan=plan)
+        assert work_run(child).state == "done"
+        assert ("6 steps behind them, not 3" in child.status().remark) == told
+
+
 def test_a_run_says_how_many_held_out_images_the_one_it_starts_from_knows(images: ImageSet) -> None:
     """Counted by hand, from the rows that either of them trains on and holds out."""
     parent = make_run(images, seed=3)

@@ -135,6 +135,7 @@ def further(run: Run, minutes: float | None = None) -> Spec:
     return replace(
         spec,
         start=run.id,
+        since=0,
         minutes=settings.load().run_minutes if minutes is None else minutes,
         steps=None,
         like=None,

@@ -208,6 +208,8 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
         half = f"with half the batch, {plan.batch}{since_when}: memory did not suffice for more."
         message, remark = f"Training {half}", f"It trained {half}"
     start, since = (None, spec.since) if saved else start_weights(run)
+    if spec.plan is not None and spec.since not in (0, since):  # the other run has been trained on meanwhile
+        remark = f"{remark} It began anew from weights with {since:,} steps behind them, not {spec.since:,}."
     with _alive(run):
         training = Followed(
             task, squares, plan, model=spec.model, seed=spec.seed, device=device, start=start, since=since

@@ -53,12 +53,12 @@ class Comparison:
 
 def chance_of_labels(known: NDArray[np.int64], asked: NDArray[np.int64], classes: int) -> float:
     """What somebody gets who has seen no image of `asked`, (Q,) labels in [0, C): by always saying what is
-    commonest in `known`, (N,), of several such what is asked most, or where that is more, by guessing: 1 / C.
+    commonest in `known`, (N,), or any of several such, or where that is more, by guessing: 1 / C.
     """
     if not len(asked):
         return 1 / classes
     counts, shares = np.bincount(known, minlength=classes), np.bincount(asked, minlength=classes) / len(asked)
-    return max(1 / classes, float(shares[counts == counts.max()].max()))
+    return max(1 / classes, float(shares[counts == counts.max()].mean()))
 
 
 def wilson(share: float, count: int, z: float = Z) -> list[float]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.dummy import DummyClassifier
 from torch import nn
 
 from sslviz import archives, cli, imagesets, ingest, networks, papers, runs, settings
@@ -196,18 +197,21 @@ def test_the_published_figures_are_those_of_the_sources() -> None:
 def test_the_command_repeats_goes_on_and_is_listed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    coloured("known", 24, 0)
-    coloured("asked", 8, 1)
+    data = divide(coloured("known", 24, 0), coloured("asked", 8, 1))
+    known = data.labels(data.rows(test=False, most=TINY.probe_images))
+    asked = data.labels(data.rows(test=True, most=TINY.test_images))
+    guessing = DummyClassifier(strategy="most_frequent").fit(known[:, None], known)
+    chance = pytest.approx(guessing.score(asked[:, None], asked))
     words = ["rotnet-cifar10", "--images", "known", "--test", "asked", "--device", "cpu", "--json"]
     assert cli.run(["reproduce", *words]) == 0
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     names = ["rotation", "conv1", "conv2", "conv3", "conv4", rotnet.ON_LABELS]
     assert [row["what"] for row in told["rows"]] == names
-    assert (told["rows"][-1]["published"]["value"], told["rows"][-1]["chance"]) == (0.928, 0.5)
+    assert (told["rows"][-1]["published"]["value"], told["rows"][-1]["chance"]) == (0.928, chance)
     assert rotnet.ON_LABELS not in told["quoted"]  # it stands in its row
     assert all(row["interval"][0] - 1e-9 <= row["value"] <= row["interval"][1] + 1e-9 for row in told["rows"])
     assert told["rows"][2]["published"]["value"] == 0.8906
-    assert (told["scale"], told["steps"], told["chance"], told["tested"]) == ("minutes", 2, 0.5, 6)
+    assert (told["scale"], told["steps"], told["chance"], told["tested"]) == ("minutes", 2, chance, 6)
     assert any(remark.startswith("Scaled down") for remark in told["remarks"])
     run = runs.open_run(settings.workspace(), "latest")
     assert (run.id, run.status().state) == (told["run"], "done")

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from sslviz.errors import UserError
-from sslviz.settings import Settings
+from sslviz.settings import Settings, megabytes
 from sslviz.splits import training_first
 
 _JUNK = {".ds_store", "thumbs.db", "desktop.ini", "__macosx"}
@@ -225,9 +225,9 @@ def _read(
     if reason:
         return UserError(reason)
     most = min(settings.max_file_bytes, left)
-    too_large = UserError(f"is larger than {_megabytes(settings.max_file_bytes)}")
+    too_large = UserError(f"is larger than {megabytes(settings.max_file_bytes)}")
     if left < settings.max_file_bytes and member.file_size <= settings.max_file_bytes:
-        too_large = _TooMuchError(f"unpacks to more than {_megabytes(settings.max_zip_bytes)}")
+        too_large = _TooMuchError(f"unpacks to more than {megabytes(settings.max_zip_bytes)}")
     if member.file_size > most:
         return too_large
     try:
@@ -240,10 +240,6 @@ def _read(
     if looks_like_zip(data):
         return UserError("is a zip inside a zip; unpack it and add it by itself")
     return data if len(data) <= most else too_large
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:,.0f} MB" if count >= 1e6 else f"{count / 1e3:,.0f} kB"
 
 
 def _refusal(member: zipfile.ZipInfo) -> str:

@@ -90,7 +90,8 @@ def find(run: Run, images: ImageSet, block: str | None = None, points: int = POI
         return _read(run, images, folder, block)
     known = [path.stem for path in sorted(folder.glob("*.bin"))]
     if embeddings.blocks(run, images):
-        known.sort(key=lambda name: name != embeddings.first_block(run, images)[0])
+        first = embeddings.first_block(run, images)[0]
+        known.sort(key=lambda name: name != first)
     return next((film for film in (_read(run, images, folder, name) for name in known) if film), None)
 
 
@@ -107,19 +108,12 @@ def compute(
     """Compute the film of a block, by default the one that the map shows first, where it is not there yet.
 
     Of a larger set `points` images are drawn, from each label its share; `crops` means pieces of the images.
-    `report` is called with (done,
-    total, what is being done). Raises `UserError` for a run without weights or without that block, and for
-    images that are too few or too much alike for a map.
+    `report` is called with (done, total, what is being done). Raises `UserError` for a run without weights or
+    without that block, and for images that are too few or too much alike for a map.
     """
     from sslviz import networks, project
 
-    run, images = runs.open_run(workspace, run_id), imagesets.open_set(workspace, set_name)
-    if len(images) == 0:
-        raise UserError(f"The set {set_name!r} is empty.", "Add images to it.")
-    if crops:
-        images = imagesets.Crops(images)
-    if len(images) == 1:
-        raise UserError(f"The set {set_name!r} has one image.", "Add more: a map shows which lie near which.")
+    run, images = runs.open_run(workspace, run_id), _shown(workspace, set_name, crops)
     course, folder = states(run), _folder(run, images, points)
     block = _existing(run, images, block)
     if _read(run, images, folder, block) is not None:
@@ -159,17 +153,33 @@ def compute(
     arrays = {
         "frames": (frames / max(1e-12, np.abs(frames).max())).astype(np.float32),
         "rows": rows.astype(np.int32),
-        "indices": np.stack([indices for indices, _ in near[::-1]]).astype(np.int32),
-        "similarity": np.stack([similarity for _, similarity in near[::-1]]),
         "labelled": labelled.astype(np.int32),
-        "voters": np.stack([voters for voters, _ in votes[::-1]]).astype(np.int32),
-        "votes": np.stack([similarity for _, similarity in votes[::-1]]),
     }
+    arrays["indices"], arrays["similarity"] = _stacked(near[::-1])
+    arrays["voters"], arrays["votes"] = _stacked(votes[::-1])
     steps = [step for step, _ in course]
     kept.write(folder / f"{block}.bin", arrays, version=VERSION, steps=steps)
     stored.prune()
     if report:
         report(total, total, "")
+
+
+def _shown(workspace: Path, set_name: str, crops: bool) -> ImageSet:
+    """The images of a set, or pieces of them. Raises `UserError` where they are too few for a map."""
+    images = imagesets.open_set(workspace, set_name)
+    if len(images) == 0:
+        raise UserError(f"The set {set_name!r} is empty.", "Add images to it.")
+    if crops:
+        images = imagesets.Crops(images)
+    if len(images) == 1:
+        raise UserError(f"The set {set_name!r} has one image.", "Add more: a map shows which lie near which.")
+    return images
+
+
+def _stacked(found: list[tuple[Ints, Floats]]) -> tuple[NDArray[np.int32], Floats]:
+    """Neighbours and similarities of F frames, (F, n, k) each, as they are kept."""
+    indices, similarity = zip(*found, strict=True)
+    return np.stack(indices).astype(np.int32), np.stack(similarity)
 
 
 def _labelled(labels: Ints) -> Ints:

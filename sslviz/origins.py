@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
@@ -54,10 +53,7 @@ def title_of(run: Run) -> str:
 def command_of(run: Run) -> str:
     """`Spec.command`, in which the images have the name that they have now: another set may have taken the
     one that they had."""
-    spec = run.spec
-    with contextlib.suppress(UserError):
-        spec = called(spec, images_of(run).name)
-    return spec.command
+    return called(run.spec, name_of(run)).command
 
 
 def called(spec: Spec, name: str) -> Spec:

@@ -115,6 +115,11 @@ UNLIMITED: dict[str, Any] = {
 """No limits of one workspace."""
 
 
+def megabytes(count: int) -> str:
+    """A limit in bytes, as people read it; a small one in kB, for nought is no limit."""
+    return f"{count / 1e6:,.0f} MB" if count >= 1e6 else f"{count / 1e3:,.0f} kB"
+
+
 def load() -> Settings:
     """Settings as the environment has them now.
 

@@ -182,10 +182,8 @@ def interval(counts: Counts, less: Counts | None = None) -> list[float]:
     weights = np.vstack([np.ones(total), 1.0 - np.eye(total)])
     found = _means(weights, counts) - (0.0 if less is None else _means(weights, less))
     values = total * found[0] - (total - 1) * found[1:]
-    middle, half = (
-        float(found[0]),
-        students(total - 1) * float(values.std(ddof=1)) / math.sqrt(total),
-    )
+    middle = float(found[0])
+    half = students(total - 1) * float(values.std(ddof=1)) / math.sqrt(total)
     if half < ALIKE:
         return wilson(middle, total) if less is None else wilson_of_difference(middle, total)
     return [max(least, middle - half), min(1.0, middle + half)]

@@ -135,8 +135,7 @@ def _content(path: Path, limits: Settings) -> bytes:
 
 
 def _too_large(limits: Settings) -> str:
-    most = limits.max_file_bytes
-    return f"is larger than {most / 1e6:,.0f} MB" if most >= 1e6 else f"is larger than {most / 1e3:,.0f} kB"
+    return f"is larger than {settings.megabytes(limits.max_file_bytes)}"
 
 
 def _confine(limits: Settings) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sslviz.errors import UserError
+from sslviz.layers import Convolution, Dropout, gradient_laid_out
 
 LARGE_VIEW = 48
 """Side in pixels from which `small` halves the view once more, so that any view costs about the same."""
@@ -93,8 +94,11 @@ class Network(nn.Module):
         first = next(parameter for parameter in self.encoder.parameters() if parameter.ndim == 4)
         last = first.is_contiguous(memory_format=torch.channels_last)
         layout = torch.channels_last if last else torch.contiguous_format
-        x = views.flatten(0, 1).contiguous(memory_format=layout)
-        pooled = pool(self.encoder(x), self.head.grid)
+        # In its precision at once, which the first convolution would ask for in a copy of its own.
+        kind = views.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else views.dtype
+        x = views.flatten(0, 1).to(dtype, memory_format=layout)
+        pooled = gradient_laid_out(pool(self.encoder(x), self.head.grid))
         return pooled.view(count, several, *pooled.shape[1:])
 
     def forward(self, views: Tensor, order: Tensor | None = None) -> Tensor:
@@ -210,7 +214,7 @@ class AssemblyHead(nn.Module):
         self.norm = nn.BatchNorm1d(hidden)
         self.score = nn.Sequential(
             nn.ReLU(inplace=True),
-            nn.Dropout(0.1),
+            Dropout(0.1),
             nn.Linear(hidden, 64),
             nn.ReLU(inplace=True),
             nn.Linear(64, 1),
@@ -239,7 +243,7 @@ class JointHead(nn.Module):
             nn.Linear(views * width, hidden, bias=False),
             Norm(hidden),
             nn.ReLU(inplace=True),
-            nn.Dropout(0.5),
+            Dropout(0.5),
             nn.Linear(hidden, classes),
         )
 
@@ -282,19 +286,27 @@ def build(model: str, views: int, classes: int, view_size: int, seed: int, place
         return Network(MODELS[model](view_size, views), views, classes, places)
 
 
-def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Convolution, BatchNorm, ReLU; "same" padding."""
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+def _conv(
+    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, pool: nn.Module | None = None
+) -> nn.Sequential:
+    """Convolution, BatchNorm, ReLU; "same" padding. With `pool`, a largest of neighbours, between the last
+    two: it gives the same after ReLU, which then has a quarter to do."""
+    conv = (
+        Convolution(inputs, outputs)
+        if (kernel, stride) == (3, 1)
+        else nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+    )
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+    between = () if pool is None else (pool,)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), *between, nn.ReLU(inplace=True))
 
 
 def small(view_size: int, views: int) -> Encoder:
     """The default: five blocks that learn in a minute on two processor cores; about 0.34 M weights."""
     stride = 2 if view_size >= (LARGE_VIEW if views == 1 else LARGE_TILE) else 1
     blocks = {
-        "block1": nn.Sequential(_conv(3, 32, 5, stride), nn.MaxPool2d(2, ceil_mode=True)),
-        "block2": nn.Sequential(_conv(32, 64), nn.MaxPool2d(2, ceil_mode=True)),
+        "block1": nn.Sequential(_conv(3, 32, 5, stride, nn.MaxPool2d(2, ceil_mode=True))),
+        "block2": nn.Sequential(_conv(32, 64, pool=nn.MaxPool2d(2, ceil_mode=True))),
         "block3": nn.Sequential(_conv(64, 96)),
         "block4": nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), _conv(96, 128)),
         "block5": _conv(128, 128),

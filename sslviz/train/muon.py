@@ -110,10 +110,14 @@ def orthogonal(matrices: Sequence[Tensor]) -> list[Tensor]:
 
 def _factors(squares: Tensor) -> Tensor:
     """(B, R, R), X Xᵀ of matrices X of length 1 → (B, R, R), what each X is multiplied by from the left."""
-    factors = torch.eye(squares.shape[-1], device=squares.device).expand_as(squares)
+    factors = squares
     for left in range(ITERATIONS, 0, -1):
         change = torch.baddbmm(squares, squares, squares, beta=CUBIC, alpha=QUINTIC)
-        factors = torch.baddbmm(factors, change, factors, beta=LINEAR)
+        if left == ITERATIONS:  # of nothing but the identity yet
+            factors = change.clone()
+            factors.diagonal(dim1=1, dim2=2).add_(LINEAR)
+        else:
+            factors = torch.baddbmm(factors, change, factors, beta=LINEAR)
         if left > 1:  # X becomes (LINEAR + change) X, and its square that on both sides
             half = torch.baddbmm(squares, change, squares, beta=LINEAR)
             squares = torch.baddbmm(half, half, change, beta=LINEAR)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -25,18 +28,40 @@ class Convolution(nn.Conv2d):
         height, width = x.shape[-2:]
         if x.device.type != "cpu" or max(height, width) > DENSE:
             return super().forward(x)
-        taps = self.weight
+        weight = self.weight
         if torch.is_autocast_enabled("cpu"):  # cast once, and not again in each of its places
-            taps = taps.to(torch.get_autocast_dtype("cpu"))
-        taps = taps.permute(0, 2, 3, 1)
-        seen = [
-            taps[:, 1 - down : 1 - down + height, 1 - right : 1 - right + width]
-            for down in range(height)
-            for right in range(width)
-        ]
-        matrix = torch.stack(seen).flatten(0, 1).flatten(1)  # (h · w · outputs, h · w · inputs)
+            weight = weight.to(torch.get_autocast_dtype("cpu"))
+        matrix = _Seen.apply(weight, height, width)
         flat = functional.linear(x.permute(0, 2, 3, 1).flatten(1), matrix)
         return flat.view(len(x), height, width, -1).permute(0, 3, 1, 2)
+
+
+class _Seen(torch.autograd.Function):
+    """(O, I, 3, 3) → (h · w · O, h · w · I): what each output pixel sees of each input pixel, pixel by pixel.
+    By hand, since the gradients of slices are added up here in one place."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, height: int, width: int) -> Tensor:
+        ctx.side = height, width
+        return torch.stack([*_slices(weight.permute(0, 2, 3, 1), height, width)]).flatten(0, 1).flatten(1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,), (height, width) = gradients, ctx.side
+        pixels = height * width
+        outputs, inputs = (size // pixels for size in gradient.shape)
+        found = gradient.new_zeros(outputs, 3, 3, inputs)
+        parts = gradient.view(pixels, outputs, height, width, inputs)
+        for taps, part in zip(_slices(found, height, width), parts, strict=True):
+            taps += part
+        return found.permute(0, 3, 1, 2), None, None
+
+
+def _slices(taps: Tensor, height: int, width: int) -> Iterator[Tensor]:
+    """(O, 3, 3, I) → for each output pixel the taps that lie on the map, (O, h, w, I)."""
+    for down in range(height):
+        for right in range(width):
+            yield taps[:, 1 - down : 1 - down + height, 1 - right : 1 - right + width]
 
 
 class Dropout(nn.Dropout):

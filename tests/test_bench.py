@@ -68,6 +68,22 @@ def test_every_task_is_timed_in_four_ways(names: tuple[str, ...], monkeypatch: p
         assert any(line.startswith(name) and f"{one['over_bare']:.2f}" in line for line in text.splitlines())
 
 
+def test_a_size_is_that_of_the_pictures_and_tasks_that_need_more_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(training, "ROUNDS", 1)
+    make_set(count=70, side=48)
+    asked = ["bench", "--images", "pics", "--only", "train", "--device", "cpu", "--seconds", "0.5"]
+    assert cli.run([*asked, "--size", "17", "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out.splitlines()[-1])["train"]
+    assert {name: (one["side"], one["view"]) for name, one in found.items()} == {"rotation": (17, 17)}
+    for name in ("exemplar", "jigsaw", "location"):
+        assert f"{name} was left out: it needs images of {make_task(name).minimum_side} pixels" in err
+    assert cli.run([*asked, "--size", "12"]) == 2
+    assert "A size of 12 pixels is too small for rotation." in capsys.readouterr().err
+
+
 def test_the_bare_step_is_the_step_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the same batch and from the same weights it makes the same new weights, to the last bit."""
     images = torch.randint(0, 256, (12, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()

@@ -38,10 +38,15 @@ def measure(
     device: str = "cpu",
     seconds: float = 10.0,
     parts: tuple[str, ...] = PARTS,
+    size: int | None = None,
     report: Report = lambda *_: None,
 ) -> dict[str, Any]:
-    """By name the figures of each of `parts`; `seconds` go to each of the four ways of training each task.
-    `workspace` holds `images`, and for a while what is made for measuring. Raises as `left_out`."""
+    """By name the figures of each of `parts`.
+
+    `seconds` go to each of the four ways of training each task, on pictures of `size` pixels where that is
+    given. `workspace` holds `images`, and for a while what is made for measuring. Raises as `left_out`, and
+    where `size` is too small for every task.
+    """
     # Not above: the bare pool's processes import this package, and must not wait for torch.
     from sslviz.bench import intake, looking, training
 
@@ -53,7 +58,7 @@ def measure(
             continue
         report(number, len(parts), part)
         if part == "train":
-            found["train"] = training.measure(images, workspace, device, seconds, calibration)
+            found["train"] = training.measure(images, workspace, device, seconds, calibration, size)
         elif part == "ingest":
             found["ingest"] = intake.measure_ingest(images, workspace)
         elif part == "first_metric":

@@ -11,7 +11,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sslviz import runs
 from sslviz.bench.customary import views_per_second
@@ -19,7 +21,7 @@ from sslviz.imagesets import ImageSet
 from sslviz.options import make_task
 from sslviz.plan import Plan
 from sslviz.runs import Spec
-from sslviz.tasks import TASKS
+from sslviz.tasks import TASKS, Task
 from sslviz.train import Metrics, Training, make_plan
 from sslviz.train.learning import Learner
 from sslviz.train.measuring import Calibration, wait
@@ -35,32 +37,46 @@ LONG = 10**7
 
 
 def measure(
-    images: ImageSet, workspace: Path, device: str, seconds: float, calibration: Calibration
+    images: ImageSet,
+    workspace: Path,
+    device: str,
+    seconds: float,
+    calibration: Calibration,
+    size: int | None = None,
 ) -> dict[str, dict[str, Any]]:
     """By task: `bare`, `sslviz`, `customary`, `customary_bf16` in views a second, the ratios, the share of
-    a minute's run that measuring takes, and how it was run. `seconds` are spent on each of the four."""
+    a minute's run that measuring takes, and how it was run. `seconds` are spent on each of the four.
+
+    `size` is the side that all pictures are resampled to, in pixels, by default each task's own; tasks that
+    need more are left out. Raises `UserError` where that is all of them.
+    """
+    tasks = {name: make_task(name, {}) for name in TASKS}
+    needing = {name: task for name, task in tasks.items() if size is not None and size < task.minimum_side}
+    if len(needing) == len(tasks):
+        min(needing.values(), key=lambda task: task.minimum_side).check_size(size)
     found = {}
     with _files(images) as folder:
-        for name in TASKS:
-            found[name] = _task(name, images, folder, workspace, device, seconds, calibration)
+        for name, task in tasks.items():
+            if name not in needing:
+                squares = images.squares(size or task.side(images.short_side))
+                found[name] = _task(task, images, squares, folder, workspace, device, seconds, calibration)
     return found
 
 
 def _task(
-    name: str,
+    task: Task,
     images: ImageSet,
+    squares: NDArray[np.uint8],
     folder: Path,
     workspace: Path,
     device: str,
     seconds: float,
     calibration: Calibration,
 ) -> dict[str, Any]:
-    task = make_task(name, {})
-    side = task.side(images.short_side)
-    squares = images.squares(side)
+    side = squares.shape[-1]
     planned = make_plan(task, squares, minutes=1, device=device, calibration=calibration)
     plan = replace(planned, steps=LONG, seconds=None)
-    spec = Spec(task=name, images=images.name, steps=LONG, device=device, plan=asdict(plan))
+    spec = Spec(task=task.name, images=images.name, steps=LONG, device=device, plan=asdict(plan))
     run = runs.create(workspace, spec)
     training = Followed(task, squares, plan, device=device)
     training.stop = Stop(run)

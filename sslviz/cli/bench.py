@@ -36,12 +36,14 @@ def bench(
     images: str = typer.Option("scenes", help="A set, a folder, a zip or a built-in to measure on."),
     device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
     seconds: float = typer.Option(10.0, min=0.5, help="For each way of training each task."),
+    size: int | None = typer.Option(None, help="Side of the images to train on, in pixels."),
     only: str = typer.Option(ALL, help="Parts to measure."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object at the end."),
 ) -> None:
     """Measure training, reading pictures, neighbours, maps, probes and pages, each beside its bound."""
     from sslviz import bench as measuring
     from sslviz import ingest, settings, workspaces
+    from sslviz.tasks import TASKS
     from sslviz.worker.waiting import resolve_device
 
     parts = tuple(part.strip() for part in only.split(",") if part.strip())
@@ -62,6 +64,7 @@ def bench(
                 device=place,
                 seconds=seconds,
                 parts=parts,
+                size=size,
                 report=progress,
             )
         finally:
@@ -76,6 +79,10 @@ def bench(
     if without := found["left_out"]:
         said = "was left out: it needs" if len(without) == 1 else "were left out: they need"
         complain(f"{' and '.join(without)} {said} Chromium and playwright.")
+    if trained := found.get("train"):
+        for name, task in TASKS.items():
+            if name not in trained:
+                complain(f"{name} was left out: it needs images of {task.minimum_side} pixels or more.")
     emit(found, as_json, told(found))
 
 

@@ -50,9 +50,13 @@ class Muon(torch.optim.Optimizer):
             convolutions = [weight for weight in weights if weight.ndim == 4]
             others = [weight for weight in weights if weight.ndim != 4]
             if convolutions:
-                found = orthogonal([x.flatten(1) for x in self._ahead(convolutions)])
-                directions = [x.view_as(w) for x, w in zip(found, convolutions, strict=True)]
-                turn(convolutions, directions, group["lr"])
+                last = [x.is_contiguous(memory_format=torch.channels_last) for x in convolutions]
+                moves, weights = (
+                    _as_laid_out(self._ahead(convolutions), last),
+                    _as_laid_out(convolutions, last),
+                )
+                found = orthogonal([x.flatten(1) for x in moves])
+                turn(weights, [x.view_as(w) for x, w in zip(found, weights, strict=True)], group["lr"])
             if others:
                 moves = self._ahead(others)
                 torch._foreach_add_(moves, others, alpha=group["weight_decay"])
@@ -71,6 +75,12 @@ class Muon(torch.optim.Optimizer):
         return list(torch._foreach_add(gradients, moments, alpha=self.momentum))
 
 
+def _as_laid_out(weights: Sequence[Tensor], last: Sequence[bool]) -> list[Tensor]:
+    """Views with the channels where they lie in memory. Of a matrix with an output's weights in a row it does
+    not matter how its columns are ordered, and a matrix in another order than the weights would be a copy."""
+    return [x.permute(0, 2, 3, 1) if here else x for x, here in zip(weights, last, strict=True)]
+
+
 def turn(weights: list[Tensor], directions: list[Tensor], angle: float | Tensor) -> None:
     """Move each weight against its direction by about `angle` radians; its length stays what it was."""
     lengths = torch.stack(torch._foreach_norm(weights))
@@ -86,13 +96,15 @@ def orthogonal(matrices: Sequence[Tensor]) -> list[Tensor]:
     iteration.
 
     Each of its steps is a polynomial of X Xᵀ times X, so all of them can be taken on that small square, and X
-    is needed at the beginning and at the end only: less than half the work. Squares of about one size go
-    together, the smaller ones bordered by noughts, which change nothing.
+    is needed at the beginning and at the end only: less than half the work. Squares of one size go together;
+    on a GPU, where a product costs the same whatever its size, those of about one size, the smaller ones
+    bordered by noughts, which change nothing.
     """
     wide = [x if x.shape[0] <= x.shape[1] else x.T for x in matrices]
     sizes: defaultdict[int, list[int]] = defaultdict(list)
     for number, x in enumerate(wide):
-        sizes[1 << (x.shape[0] - 1).bit_length()].append(number)
+        rows = x.shape[0]
+        sizes[rows if x.device.type == "cpu" else 1 << (rows - 1).bit_length()].append(number)
     found: list[Tensor] = list(wide)
     for size, numbers in sizes.items():
         squares = wide[0].new_zeros(len(numbers), size, size)

@@ -51,7 +51,6 @@ def map_of(side: int) -> Image.Image:
     "names", [("location",), pytest.param(tuple(TASKS), marks=pytest.mark.slow)], ids=["one", "all"]
 )
 def test_every_task_is_timed_in_four_ways(names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "ROUNDS", 1)
     monkeypatch.setattr(training, "TASKS", names)
     images = make_set(count=70, side=48)
     found = training.measure(images, settings.workspace(), "cpu", 0.2, {})
@@ -69,9 +68,8 @@ def test_every_task_is_timed_in_four_ways(names: tuple[str, ...], monkeypatch: p
 
 
 def test_a_size_is_that_of_the_pictures_and_tasks_that_need_more_are_left_out(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(training, "ROUNDS", 1)
     make_set(count=70, side=48)
     asked = ["bench", "--images", "pics", "--only", "train", "--device", "cpu", "--seconds", "0.5"]
     assert cli.run([*asked, "--size", "17", "--json"]) == 0

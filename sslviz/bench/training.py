@@ -30,8 +30,8 @@ from sslviz.worker.looking import Looker
 from sslviz.worker.training import Followed
 from sslviz.worker.waiting import Stop
 
-ROUNDS = 4
-"""Turns that the bare step and the run take one after the other, so that a busy moment hits both."""
+TURN = 0.4
+"""Seconds for which the bare step and the run take turns, so that a busy moment hits both."""
 LONG = 10**7
 """Steps of a plan that nothing comes to the end of."""
 
@@ -84,12 +84,13 @@ def _task(
     training.untrained = training.fresh_network() if training.looker.able else None
     training.diary = Diary(run, training, lambda _: None)
     bare, ours = BareStep(training), _Course(training)
+    turns = max(1, round(seconds / TURN))
     for one in (bare, ours):
-        one.take(seconds / ROUNDS / 2)  # the first steps choose kernels and fill caches
+        one.take(seconds / 8)  # the first steps choose kernels and fill caches
         one.forget()
-    for _ in range(ROUNDS):
+    for _ in range(turns):
         for one in (bare, ours):
-            one.take(seconds / ROUNDS)
+            one.take(seconds / turns)
     figures: dict[str, Any] = {"bare": bare.speed, "sslviz": ours.speed}
     for fast in (False, True):
         figures["customary_bf16" if fast else "customary"] = views_per_second(

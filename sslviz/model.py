@@ -94,10 +94,7 @@ class Network(nn.Module):
         first = next(parameter for parameter in self.encoder.parameters() if parameter.ndim == 4)
         last = first.is_contiguous(memory_format=torch.channels_last)
         layout = torch.channels_last if last else torch.contiguous_format
-        # In its precision at once, which the first convolution would ask for in a copy of its own.
-        kind = views.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else views.dtype
-        x = views.flatten(0, 1).to(dtype, memory_format=layout)
+        x = views.flatten(0, 1).contiguous(memory_format=layout)
         pooled = gradient_laid_out(pool(self.encoder(x), self.head.grid))
         return pooled.view(count, several, *pooled.shape[1:])
 

@@ -153,4 +153,5 @@ def _sampled(images: Tensor, columns: Tensor, lines: Tensor) -> Tensor:
 
 def as_pixels(values: Tensor) -> Tensor:
     """float in about [0, 255] → uint8, rounded and clipped."""
-    return values.round().clamp_(0, 255).to(torch.uint8)
+    # By way of int16, for which a processor has instructions: a quarter of the time.
+    return values.round().clamp_(0, 255).to(torch.int16).to(torch.uint8)

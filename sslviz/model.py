@@ -24,6 +24,8 @@ halved at once told more than tiles of 24 that were not."""
 MANY_CLASSES = 1000
 """Classes beyond which a head of one view compares directions: with 500 it made no difference, with 2,000 ten
 points."""
+SMALLEST = 1e-12
+"""Length that is divided by, at least."""
 LARGE_RESNET_VIEW = 96
 """Side from which `resnet18` has torchvision's own stem; below, a 3 × 3 one that keeps the resolution."""
 
@@ -139,9 +141,9 @@ class Directions(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """float (E, D) → logits, float (E, C)."""
-        return self.log_scale.exp() * functional.linear(
-            functional.normalize(x), functional.normalize(self.weight)
-        )
+        # Products by lengths, and not with weights divided by theirs: there are thousands of times as many.
+        lengths = torch.linalg.vector_norm(self.weight, dim=1).clamp(min=SMALLEST)
+        return functional.linear(functional.normalize(x), self.weight) * (self.log_scale.exp() / lengths)
 
     @torch.no_grad()
     def imprint(self, answer: Tensor, x: Tensor) -> None:

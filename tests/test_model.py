@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional
 
 from sslviz.errors import UserError
-from sslviz.model import MODELS, Norm, build, pool
+from sslviz.model import MODELS, Directions, Norm, build, pool
 
 SIZES = {"small": (1, 17, 32, 65), "nin": (7, 32), "alexnet": (9, 24), "resnet18": (9, 33)}
 CASES = [(model, size) for model, sizes in SIZES.items() for size in sizes]
@@ -145,3 +146,22 @@ def test_one_row_is_normalised_by_what_was_seen_before() -> None:
     torch.testing.assert_close(alone, torch.tensor([[1.0, 0.0, -1.0]]), atol=1e-4, rtol=0)
     several = norm(torch.tensor([[3.0, 2.0, 1.0], [1.0, 4.0, 1.0]]))
     torch.testing.assert_close(several.mean(0), torch.zeros(3), atol=1e-5, rtol=0)
+
+
+def test_logits_of_directions_are_cosines_times_a_scale() -> None:
+    torch.manual_seed(0)
+    layer, x = Directions(16, 1200), torch.randn(5, 16)
+    with torch.no_grad():
+        layer.weight.mul_(torch.rand(1200, 1) * 9 + 0.1)
+    wanted = 16 * functional.cosine_similarity(x[:, None], layer.weight[None], dim=2)
+    found = layer(x)
+    assert torch.allclose(found, wanted, atol=1e-4)
+    answer = torch.randint(1200, (5,))
+    parameters = [layer.weight, layer.log_scale]
+    gradients = [
+        torch.autograd.grad(functional.cross_entropy(logits, answer), parameters, allow_unused=True)[0]
+        for logits in (found, wanted)
+    ]
+    assert torch.allclose(*gradients, atol=1e-6)
+    # A longer or shorter weight is the same direction, so no gradient goes along it.
+    assert (gradients[0] * layer.weight).sum(1).abs().max() < 1e-5

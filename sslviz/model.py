@@ -143,7 +143,9 @@ class Directions(nn.Module):
         """float (E, D) → logits, float (E, C)."""
         # Products by lengths, and not with weights divided by theirs: there are thousands of times as many.
         lengths = torch.linalg.vector_norm(self.weight, dim=1).clamp(min=SMALLEST)
-        return functional.linear(functional.normalize(x), self.weight) * (self.log_scale.exp() / lengths)
+        products = functional.linear(functional.normalize(x), self.weight)
+        logits: Tensor = products * (self.log_scale.exp() / lengths)
+        return logits
 
     @torch.no_grad()
     def imprint(self, answer: Tensor, x: Tensor) -> None:

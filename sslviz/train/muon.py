@@ -51,12 +51,9 @@ class Muon(torch.optim.Optimizer):
             others = [weight for weight in weights if weight.ndim != 4]
             if convolutions:
                 last = [x.is_contiguous(memory_format=torch.channels_last) for x in convolutions]
-                moves, weights = (
-                    _as_laid_out(self._ahead(convolutions), last),
-                    _as_laid_out(convolutions, last),
-                )
-                found = orthogonal([x.flatten(1) for x in moves])
-                turn(weights, [x.view_as(w) for x, w in zip(found, weights, strict=True)], group["lr"])
+                turned = _as_laid_out(convolutions, last)
+                found = orthogonal([x.flatten(1) for x in _as_laid_out(self._ahead(convolutions), last)])
+                turn(turned, [x.view_as(w) for x, w in zip(found, turned, strict=True)], group["lr"])
             if others:
                 moves = self._ahead(others)
                 torch._foreach_add_(moves, others, alpha=group["weight_decay"])

@@ -288,9 +288,9 @@ def build(model: str, views: int, classes: int, view_size: int, seed: int, place
 
 
 def _conv(
-    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, pool: nn.Module | None = None
+    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, pooling: nn.Module | None = None
 ) -> nn.Sequential:
-    """Convolution, BatchNorm, ReLU; "same" padding. With `pool`, a largest of neighbours, between the last
+    """Convolution, BatchNorm, ReLU; "same" padding. With `pooling`, a largest of neighbours, between the last
     two: it gives the same after ReLU, which then has a quarter to do."""
     conv = (
         Convolution(inputs, outputs)
@@ -298,7 +298,7 @@ def _conv(
         else nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
     )
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-    between = () if pool is None else (pool,)
+    between = () if pooling is None else (pooling,)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs), *between, nn.ReLU(inplace=True))
 
 
@@ -307,7 +307,7 @@ def small(view_size: int, views: int) -> Encoder:
     stride = 2 if view_size >= (LARGE_VIEW if views == 1 else LARGE_TILE) else 1
     blocks = {
         "block1": nn.Sequential(_conv(3, 32, 5, stride, nn.MaxPool2d(2, ceil_mode=True))),
-        "block2": nn.Sequential(_conv(32, 64, pool=nn.MaxPool2d(2, ceil_mode=True))),
+        "block2": nn.Sequential(_conv(32, 64, pooling=nn.MaxPool2d(2, ceil_mode=True))),
         "block3": nn.Sequential(_conv(64, 96)),
         "block4": nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), _conv(96, 128)),
         "block5": _conv(128, 128),

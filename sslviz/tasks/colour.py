@@ -13,11 +13,6 @@ from torch import Generator, Tensor
 
 from sslviz.tasks.sampling import as_pixels, noise, send
 
-_AXIS = torch.tensor([-1.0, 2.0, -1.0])
-PROJECTION = torch.eye(3) - torch.outer(_AXIS, _AXIS) / _AXIS.dot(_AXIS)
-"""float32 (3, 3): removes the green–magenta direction, in which fringes show (Doersch et al., section
-3.1)."""
-
 
 def standardize(views: Tensor, floor: float = 4.0) -> Tensor:
     """uint8 (..., 3, h, w) → float32: each view has mean 0 in each channel and spread 1 over all of them.
@@ -39,13 +34,14 @@ def grey(views: Tensor) -> Tensor:
 
 
 def project(views: Tensor) -> Tensor:
-    """uint8 (..., 3, h, w) without its green–magenta part; grey pixels stay as they are.
+    """uint8 (..., 3, h, w) without its green–magenta part, in which fringes show: that along (-1, 2, -1)
+    (Doersch et al., section 3.1). Grey pixels stay as they are.
 
     A saturated colour may then lie outside [0, 255]. It is moved toward the grey of its brightness until it
     does not: clipped, it would be greenish or magenta again.
     """
-    # What is left of a pixel is its brightness, which green then is, and by how much red and blue are off it,
-    # one as much above as the other below: `PROJECTION` written out.
+    # The matrix I - aaᵀ / aᵀa written out: what is left of a pixel is its brightness, which green then is,
+    # and by how much red and blue are off it, one as much above as the other below.
     red, green, blue = views.to(torch.float32).unbind(-3)
     off = (red - blue).div_(2)
     mean = (red + green).add_(blue).div_(3)

@@ -51,8 +51,8 @@ class Muon(torch.optim.Optimizer):
             others = [weight for weight in weights if weight.ndim != 4]
             if convolutions:
                 last = [x.is_contiguous(memory_format=torch.channels_last) for x in convolutions]
-                turned = _as_laid_out(convolutions, last)
-                found = orthogonal([x.flatten(1) for x in _as_laid_out(self._ahead(convolutions), last)])
+                turned = _as_they_lie(convolutions, last)
+                found = orthogonal([x.flatten(1) for x in _as_they_lie(self._ahead(convolutions), last)])
                 turn(turned, [x.view_as(w) for x, w in zip(found, turned, strict=True)], group["lr"])
             if others:
                 moves = self._ahead(others)
@@ -72,7 +72,7 @@ class Muon(torch.optim.Optimizer):
         return list(torch._foreach_add(gradients, moments, alpha=self.momentum))
 
 
-def _as_laid_out(weights: Sequence[Tensor], last: Sequence[bool]) -> list[Tensor]:
+def _as_they_lie(weights: Sequence[Tensor], last: Sequence[bool]) -> list[Tensor]:
     """Views with the channels where they lie in memory. Of a matrix with an output's weights in a row it does
     not matter how its columns are ordered, and a matrix in another order than the weights would be a copy."""
     return [x.permute(0, 2, 3, 1) if here else x for x, here in zip(weights, last, strict=True)]
@@ -119,12 +119,11 @@ def orthogonal(matrices: Sequence[Tensor]) -> list[Tensor]:
 
 def _factors(squares: Tensor) -> Tensor:
     """(B, R, R), X Xᵀ of matrices X of length 1 → (B, R, R), what each X is multiplied by from the left."""
-    factors = squares
+    identity = torch.eye(squares.shape[-1], device=squares.device)
     for left in range(ITERATIONS, 0, -1):
         change = torch.baddbmm(squares, squares, squares, beta=CUBIC, alpha=QUINTIC)
-        if left == ITERATIONS:  # of nothing but the identity yet
-            factors = change.clone()
-            factors.diagonal(dim1=1, dim2=2).add_(LINEAR)
+        if left == ITERATIONS:
+            factors = torch.add(change, identity, alpha=LINEAR)
         else:
             factors = torch.baddbmm(factors, change, factors, beta=LINEAR)
         if left > 1:  # X becomes (LINEAR + change) X, and its square that on both sides

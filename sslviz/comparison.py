@@ -22,6 +22,7 @@ NAMES = {
     "batch": "Batch",
     "precision": "Precision",
     "channels_last": "Channels last",
+    "squares": "Squares of an image",
     "device": "Device",
     "start": "Continues",
 }
@@ -45,6 +46,7 @@ def asked(run: Run) -> dict[str, Any]:
         "batch": plan.get("batch", spec.batch),
         "precision": plan.get("precision", spec.precision),
         "channels_last": spec.channels_last,
+        "squares": plan.get("squares", 1) if plan else 1 if spec.centre else None,
         "device": spec.device,
         "start": spec.start,
     }

@@ -55,6 +55,8 @@ class Plan:
     fifth is drawn from the seed."""
     reuse: int = 1
     """Examples made of the views of one row, where a task has such (`Problem.make_shared`)."""
+    squares: int = 1
+    """Squares of each image that are trained on, along its longer side; 1 is the centre alone."""
     compile: bool = False
     seconds: float | None = None
     """Budget of the loop; None where the number of steps was given, and nothing depends on the clock."""

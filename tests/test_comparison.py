@@ -33,7 +33,7 @@ def test_a_setting_is_shown_exactly_where_it_is_not_the_same(specs: list[dict[st
 def test_what_the_plan_fixed_counts_and_not_what_was_left_open() -> None:
     one = a_run(1, plan={"lr": 0.003, "batch": 32, "precision": "bf16"})
     other = a_run(2, lr=0.003, batch=64)
-    assert differing([one, other]) == {"batch": [32, 64], "precision": ["bf16", None]}
+    assert differing([one, other]) == {"batch": [32, 64], "precision": ["bf16", None], "squares": [1, None]}
 
 
 def test_an_option_that_was_left_alone_is_its_default_and_no_option_of_another_task() -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sslviz import runs
 from sslviz.bench.customary import views_per_second
-from sslviz.imagesets import ImageSet
+from sslviz.imagesets import ImageSet, places_along, squares_along
 from sslviz.options import make_task
 from sslviz.plan import Plan
 from sslviz.runs import Spec
@@ -78,7 +78,8 @@ def _task(
     plan = replace(planned, steps=LONG, seconds=None)
     spec = Spec(task=task.name, images=images.name, steps=LONG, device=device, plan=asdict(plan))
     run = runs.create(workspace, spec)
-    training = Followed(task, squares, plan, device=device)
+    places = places_along(images, side) if task.of_images else 1
+    training = Followed(task, squares, plan, device=device, along=squares_along(images, side, places))
     training.stop = Stop(run)
     training.looker = Looker(images, squares, plan.look, 0, device)
     training.untrained = training.fresh_network() if training.looker.able else None

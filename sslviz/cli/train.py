@@ -35,6 +35,11 @@ def train(
         None, "--channels-last/--channels-first", help="Memory format.  [default: the faster]"
     ),
     threads: int | None = typer.Option(None, help="Threads of the processor."),
+    centre: bool | None = typer.Option(
+        None,
+        "--centre/--whole",
+        help="Train on centre squares alone, or on squares from all along each image.  [default: whole]",
+    ),
     option: list[str] = OPTIONS,
     start: str | None = typer.Option(None, "--from", metavar="RUN", help="Start from the weights of a run."),
     title: str = typer.Option("", help="A name for the run."),
@@ -62,6 +67,7 @@ def train(
         "precision": precision,
         "channels_last": channels_last,
         "threads": threads,
+        "centre": centre,
     }
     chosen = {**inherited, **{name: value for name, value in given.items() if value is not None}}
     spec = _checked(Spec(task=task, images=images, device=device, title=title, **chosen), option)
@@ -95,14 +101,15 @@ def _inherited(
                 f"Train with {asked}.",
             )
         inherited = {
-            name: getattr(parent.spec, name) for name in ("model", "size", "seed", "options", "start")
+            name: getattr(parent.spec, name)
+            for name in ("model", "size", "seed", "centre", "options", "start")
         }
     if start is not None:
         parent = open_run(workspace, start)
         parent.weights()
         start = parent.id
         # With another seed, images that the parent was trained on would be held out.
-        for name in ("model", "size", "seed", *(["options"] if parent.spec.task == task else [])):
+        for name in ("model", "size", "seed", "centre", *(["options"] if parent.spec.task == task else [])):
             inherited.setdefault(name, getattr(parent.spec, name))
     return like, start, inherited
 

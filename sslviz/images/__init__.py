@@ -180,6 +180,23 @@ def square(pixels: Pixels, side: int) -> Pixels:
     return np.asarray(resized)
 
 
+def squares_along(pixels: Pixels, side: int, places: int) -> NDArray[np.uint8]:
+    """Squares of uint8 (H, W, 3), its whole shorter side wide: `places` of them, two or more, from one end of
+    its longer side to the other, equally far apart. uint8 (places, S, S, 3), resampled without aliasing."""
+    height, width = pixels.shape[:2]
+    edge = min(height, width)
+    size = round(width * side / edge), round(height * side / edge)
+    if size == (width, height):
+        whole = pixels
+    else:
+        whole = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+    room = max(size) - side
+    starts = [round(place * room / (places - 1)) for place in range(places)]
+    if width >= height:
+        return np.stack([whole[:, start : start + side] for start in starts])
+    return np.stack([whole[start : start + side] for start in starts])
+
+
 def content_id(pixels: Pixels) -> str:
     """Name of an image by what it shows: 16 hexadecimal digits of SHA-256 over its shape and pixels."""
     digest = hashlib.sha256(repr(pixels.shape).encode())

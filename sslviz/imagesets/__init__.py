@@ -20,6 +20,7 @@ from typing import Any
 
 from sslviz import images
 from sslviz.errors import UserError
+from sslviz.imagesets.along import LONGER, places_along, squares_along
 from sslviz.imagesets.crops import Crops
 from sslviz.imagesets.index import (
     RESERVED,
@@ -43,6 +44,7 @@ from sslviz.imagesets.opened import ImageSet, NewImage
 from sslviz.imagesets.sample import Sample, draw_evenly, labels_digest
 
 __all__ = [
+    "LONGER",
     "RESERVED",
     "Crops",
     "Entry",
@@ -66,8 +68,10 @@ __all__ = [
     "names",
     "open_or_create",
     "open_set",
+    "places_along",
     "show_label",
     "show_name",
+    "squares_along",
     "two_classes",
 ]
 

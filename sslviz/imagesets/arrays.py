@@ -28,6 +28,24 @@ _BLOCK_BYTES = 32_000_000
 _SUM_BYTES = 4
 
 
+def mapped(
+    path: Path,
+    shape: tuple[int, ...],
+    row: Callable[[int], NDArray[np.uint8]],
+    report: Callable[[int, int], None] | None = None,
+) -> NDArray[np.uint8] | None:
+    """The array in `path`, which is built first where there is none: see `build`. In memory where its folder
+    was deleted meanwhile; None where what was written is not what is read."""
+    found = load(path, shape)
+    if found is not None:
+        return found
+    try:
+        build(path, shape, row, report)
+    except FileNotFoundError:  # a run goes on with the set that it holds
+        return np.ascontiguousarray([row(number) for number in range(shape[0])])
+    return load(path, shape)
+
+
 def load(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     """The uint8 array of `shape` in `path`, mapped copy-on-write; None where there is no such thing."""
     try:

@@ -59,6 +59,11 @@ class Index:
     origin: dict[str, Any] = field(default_factory=dict)
 
 
+def damaged(name: str) -> UserError:
+    """What to raise where the files of the set `name` do not hold what its index says."""
+    return UserError(f"The image set {name!r} is damaged.", "Delete it and add its images again.")
+
+
 def read_index(folder: Path) -> Index:
     """The index of the set in `folder`, parsed once for as long as it stays the same file.
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from sslviz import images, quotas, settings
 from sslviz.errors import UserError
-from sslviz.imagesets.arrays import build, load
+from sslviz.imagesets.arrays import mapped
 from sslviz.imagesets.index import (
     PACKS,
     Box,
@@ -25,6 +25,7 @@ from sslviz.imagesets.index import (
     check_name,
     count_images,
     count_labels,
+    damaged,
     is_shared,
     read_index,
     show_label,
@@ -191,7 +192,7 @@ class ImageSet:
             values = zlib.decompressobj().decompress(packed, size + 1)
             return np.frombuffer(values, np.uint8).reshape(entry.height, entry.width).copy()
         except (zlib.error, ValueError):
-            raise _damaged(self.name) from None
+            raise damaged(self.name) from None
 
     def squares(self, side: int, report: Report | None = None) -> NDArray[np.uint8]:
         """Every image's centre square, uint8 (N, 3, S, S), mapped from the disk; writing changes no file.
@@ -201,22 +202,14 @@ class ImageSet:
         """
         if not self.entries:
             raise UserError(f"The image set {self.name!r} is empty.", "Add images to it first.")
-        path = self.folder / "arrays" / f"{side}-{self.fingerprint}.npy"
-        shape = (len(self), 3, side, side)
-        found = load(path, shape)
-        if found is not None:
-            return found
 
         def make(row: int) -> Pixels:
             return images.square(self.pixels(row), side).transpose(2, 0, 1)
 
-        try:
-            build(path, shape, make, report)
-        except FileNotFoundError:  # deleted meanwhile; this run goes on with what it holds
-            return np.ascontiguousarray([make(row) for row in range(len(self))])
-        found = load(path, shape)
+        path = self.folder / "arrays" / f"{side}-{self.fingerprint}.npy"
+        found = mapped(path, (len(self), 3, side, side), make, report)
         if found is None:
-            raise _damaged(self.name)
+            raise damaged(self.name)
         return found
 
     def add(
@@ -353,7 +346,7 @@ class ImageSet:
         mapped = self._map(kind)
         data = mapped[at : at + count] if mapped is not None else b""
         if len(data) != count or not count:
-            raise _damaged(self.name)
+            raise damaged(self.name)
         return data
 
 
@@ -393,7 +386,3 @@ def _reencode(pixels: Pixels | None) -> Stored:
     assert pixels is not None, "a new image has pixels, or what was stored of them"
     limits = settings.load()
     return images.reencode(pixels, limits.store_side, limits.thumbnail_side)
-
-
-def _damaged(name: str) -> UserError:
-    return UserError(f"The image set {name!r} is damaged.", "Delete it and add its images again.")

@@ -71,6 +71,8 @@ class Spec:
     channels_last: bool | None = None
     """Whether a pixel's channels lie side by side in memory; None for what is measured to be faster."""
     threads: Annotated[int, Field(gt=0, le=THREADS)] | None = None
+    centre: bool = False
+    """Whether training sees no more of an image than its centre square."""
     start: str | None = None
     """Run whose weights this one starts from."""
     since: Count = 0
@@ -121,8 +123,9 @@ class Spec:
             value = getattr(self, name)
             if value is not None:
                 words += [f"--{name}", _word(value)]
-        if self.channels_last is not None:
-            words.append("--channels-last" if self.channels_last else "--channels-first")
+        switches = {("channels-last", "channels-first"): self.channels_last}
+        switches |= {("centre", "whole"): self.centre if self.centre or inherits else None}
+        words += [f"--{names[not on]}" for names, on in switches.items() if on is not None]
         for name, value in sorted(self.options.items()):
             words += ["--option", f"{name}={_word(value)}"]
         if self.start is not None:

@@ -121,6 +121,8 @@ class Task(ABC):
     places: ClassVar[int] = 0
     """Cells of the board on which an answer says where each view belongs; 0 where answers say no such thing.
     With places, a problem has `arrangements`."""
+    of_images: ClassVar[bool] = True
+    """Whether each row of a problem is an image, and not something that was chosen in one."""
     minimum_side: ClassVar[int]
     """Pixels of the short side below which an image has too little in it for this task."""
 

@@ -32,6 +32,7 @@ class Exemplar(Task):
         "Learning with Exemplar Convolutional Neural Networks, NIPS 2014 and TPAMI 2015"
     )
     views: ClassVar[int] = 1
+    of_images: ClassVar[bool] = False
     minimum_side: ClassVar[int] = 24
 
     seeds: int = option(0, low=0, high=100_000)

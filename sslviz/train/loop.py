@@ -75,11 +75,14 @@ class Training:
         device: str = "cpu",
         start: Mapping[str, Tensor] | None = None,
         since: int = 0,
+        along: Images | None = None,
     ) -> None:
         """`images` is uint8 (N, 3, S, S). `start` is another network's weights; those whose name and shape
         fit are taken, so a head for other classes starts afresh. `since` is how many steps those weights have
         behind them: with the same seed the same images are held out, and the draws go on where they ended.
-        Raises `UserError` where the images do not suffice for the task."""
+        `along`, uint8 (N · K, 3, S, S), are K squares of each image, one after another, which are trained on
+        in its place (`imagesets.squares_along`); of a task whose rows are images. Raises `UserError` where
+        the images do not suffice for the task."""
         self.task = task
         self.seed = seed
         self.since = since
@@ -87,6 +90,9 @@ class Training:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.problem = bind(task, images, seed, self.device)
+        self.trained_on = self.problem if along is None else bind(task, along, seed, self.device)
+        """What steps are drawn from; what is held out is of `problem`."""
+        self._squares = len(self.trained_on) // len(self.problem)
         self.train_rows, self.heldout_rows = divide(self.problem, seed, plan.held_out_from)
         self.model = model
         first = self.problem.make(self.train_rows[:1], seed_for(seed, "shape"))
@@ -317,11 +323,13 @@ class Training:
         """
         generator = seed_for(self.seed, "draws", part)
         rows = rows_of_step(self.train_rows, self.plan.batch * self.ahead, self.seed, part)
+        if self._squares > 1:
+            rows = rows * self._squares + torch.randint(self._squares, rows.shape, generator=generator)
         if self.plan.reuse > 1:
-            shared = self.problem.make_shared(rows, self.plan.reuse, generator)
+            shared = self.trained_on.make_shared(rows, self.plan.reuse, generator)
             if shared is not None:
                 return self.task.normalize(shared.views), shared.order, shared.answer.flatten()
-        batch = self.problem.make(rows, generator)
+        batch = self.trained_on.make(rows, generator)
         return self.task.normalize(batch.views), None, batch.answer
 
     def _metrics(self, clock: Clock, rate: float) -> Metrics:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from sslviz import imagesets
 from sslviz.ui import looks, pictures
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def draw(task: str, examples: list[Example], images: ImageSet, changed: Mapping[
         picture, size = pictures.uri(images.jpeg(first.row)), (entry.width, entry.height)
         drawn = pictures.source(picture, size, first.boxes, first.mirror, marks, alt)
         side = first.source.shape[0]
-        note = f"Tasks work on its centre square, resampled to {side} × {side} pixels."
+        note = f"Shown is its centre square, resampled to {side} × {side} pixels"
+        longer = max(size) / min(size) >= imagesets.LONGER
+        note += "; training takes such squares from all along it." if longer and task != "exemplar" else "."
         note += " Mirrored first, as half of the examples are." if first.mirror else ""
         pictures.show(f'{drawn}<p class="sv-note">{note}</p>', task)
     with right:

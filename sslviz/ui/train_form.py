@@ -23,6 +23,7 @@ NUMBERS: dict[str, tuple[str, Any, Any, Any, str]] = {
 """Label, smallest, largest, step and help of the advanced numbers; empty means automatic."""
 
 FORMATS = {"automatic": None, "channels last": True, "channels first": False}
+SEEN = {"all of it": False, "its centre square": True}
 
 
 def choose(images: ImageSet) -> Spec:
@@ -88,6 +89,12 @@ def _advanced(spec: Spec) -> Spec:
             "Whether the channels of a pixel lie side by side; automatic measures what is faster here.",
         ),
         "device": ("Device", ["auto", "cpu", "cuda", "mps"], "auto takes a GPU where there is one."),
+        "centre": (
+            "Seen of an image",
+            list(SEEN),
+            "Of an image that is not square, training sees squares from all along its longer side, or the "
+            "centre square alone, which is what the other pages show.",
+        ),
     }
     cells = st.grid(4, min_column_width=150)
     values: dict[str, Any] = {}
@@ -111,6 +118,7 @@ def _advanced(spec: Spec) -> Spec:
     if values["precision"] == "automatic":
         values["precision"] = None
     values["channels_last"] = FORMATS[values["channels_last"]]
+    values["centre"] = SEEN[values["centre"]]
     if values["steps"]:
         values["minutes"] = None
     st.markdown(f"**Options of {looks.TASKS[spec.task].title.lower()}**")

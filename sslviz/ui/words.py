@@ -131,6 +131,8 @@ def plan(spec: Spec) -> str:
     if fixed.get("threads"):
         parts.append(f"{fixed['threads']} thread{'s' if fixed['threads'] > 1 else ''}")
         chosen += [] if spec.threads else ["threads"]
+    if fixed.get("squares", 1) > 1:
+        parts.append(f"{fixed['squares']} squares of each image")
     if not parts:
         return ""
     joined = ", ".join(parts).replace(", in ", " in ")

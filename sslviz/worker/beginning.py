@@ -7,14 +7,16 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from sslviz import kept
 from sslviz.errors import UserError
 from sslviz.examinee import unseen
-from sslviz.imagesets import ImageSet
+from sslviz.imagesets import ImageSet, places_along
 from sslviz.plan import Plan
 from sslviz.recipes import DEFAULT, RECIPES
 from sslviz.runs import Run, checkpoints, open_run
@@ -49,7 +51,9 @@ def start_weights(run: Run) -> tuple[dict[str, torch.Tensor] | None, int]:
     return load_file(path), parent.spec.since + int(path.parent.name)
 
 
-def plan_for(run: Run, task: Task, squares: Any, device: str, *, halve: bool) -> Plan:
+def plan_for(
+    run: Run, task: Task, images: ImageSet, squares: NDArray[np.uint8], device: str, *, halve: bool
+) -> Plan:
     """The plan: the one written down, where the run has begun, else a new one."""
     spec = run.spec
     if spec.plan is not None:
@@ -84,6 +88,9 @@ def plan_for(run: Run, task: Task, squares: Any, device: str, *, halve: bool) ->
     )
     if calibration != known:
         kept.write(path, {}, speeds=calibration)
+    if spec.centre or like is None:
+        along = 1 if spec.centre or not task.of_images else places_along(images, squares.shape[-1])
+        plan = replace(plan, squares=along)
     return plan if plan.held_out_from is not None else replace(plan, held_out_from=_kept_apart(run))
 
 

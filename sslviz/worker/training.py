@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from sslviz import journal, origins, settings
 from sslviz.errors import UserError
 from sslviz.files import writing
+from sslviz.imagesets import squares_along
 from sslviz.model import Network
 from sslviz.options import make_task
 from sslviz.plan import Plan
@@ -202,7 +203,7 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
     if spec.plan is None and spec.steps is None and spec.like is None:
         tell(run.set_status(message="Measuring how fast this machine is."))
     with _alive(run):
-        plan = plan_for(run, task, squares, device, halve=halve)
+        plan = plan_for(run, task, images, squares, device, halve=halve)
     if halve:
         since_when = f", from step {saved[0]:,} on" if saved else ""
         half = f"with half the batch, {plan.batch}{since_when}: memory did not suffice for more."
@@ -210,9 +211,18 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
     start, since = (None, spec.since) if saved else start_weights(run)
     if spec.plan is not None and spec.since not in (0, since):  # the other run has been trained on meanwhile
         remark = f"{remark} It began anew from weights with {since:,} steps behind them, not {spec.since:,}."
+    along = squares_along(images, squares.shape[-1], plan.squares, _preparing(run))
     with _alive(run):
         training = Followed(
-            task, squares, plan, model=spec.model, seed=spec.seed, device=device, start=start, since=since
+            task,
+            squares,
+            plan,
+            model=spec.model,
+            seed=spec.seed,
+            device=device,
+            start=start,
+            since=since,
+            along=along,
         )
         known = ALONE if len(images) == 1 else known_before(run, images, training.heldout_rows)
     remark = f"{remark} {known}".strip()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import multiprocessing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +14,9 @@ import pytest
 import torch
 from PIL import Image
 from small_runs import make_set
+from torch import nn
 
-from sslviz import bench, cli, neighbors, settings
+from sslviz import bench, cli, layers, neighbors, settings
 from sslviz.bench import (
     browsing,
     chromium,
@@ -25,6 +28,7 @@ from sslviz.bench import (
     training,
 )
 from sslviz.cli.bench import TIMED, _copied, told
+from sslviz.model import build
 from sslviz.plan import Plan
 from sslviz.tasks import TASKS, make_task
 from sslviz.train import Training
@@ -95,6 +99,39 @@ def test_the_bare_step_is_the_step_of_the_run(monkeypatch: pytest.MonkeyPatch) -
     run.train_step()
     ours, theirs = run.network.state_dict(), bare.learner.network.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize(("views", "size"), [(1, 64), (1, 32), (9, 32)])
+def test_the_customary_network_is_the_same_in_torchs_own_layers(views: int, size: int) -> None:
+    ours = build("small", views, 8, size, seed=0, places=9 if views > 1 else 0)
+    plain = copy.deepcopy(ours)
+    customary.written_plainly(plain)
+    kinds = {type(module) for module in plain.modules()}
+    assert not kinds & {layers.Convolution, layers.Dropout}
+    assert {type(module) for module in ours.modules()} & {layers.Convolution, layers.Dropout}
+    assert nn.Conv2d in kinds
+    order = [type(layer) for layer in plain.encoder.blocks["block2"][0]]
+    assert order == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d]
+    x = torch.randn(4, views, 3, size, size, generator=torch.Generator().manual_seed(0))
+    ours.eval()
+    plain.eval()
+    assert torch.allclose(ours(x), plain(x), rtol=1e-4, atol=1e-5)
+    # And it is trained: the optimiser has all of its weights.
+    assert [name for name, _ in plain.named_parameters()] == [name for name, _ in ours.named_parameters()]
+
+
+def test_the_customary_workers_are_gone_when_its_turn_is_over() -> None:
+    images = make_set(count=12, side=32)
+    task = make_task("rotation")
+    run = Training(task, images.squares(32), PLAN)
+    with training._files(images) as folder:
+        other = customary.Customary(folder, run, 32, fast=False)
+        for turn in (1, 2):
+            other.take(0.05)
+            assert multiprocessing.active_children() == []
+            assert other.seconds >= turn * 0.05
+            assert other.views % (4 * PLAN.batch) == 0
+            assert other.speed == other.views / other.seconds
 
 
 def test_customary_rotations_are_turns_of_one_crop() -> None:

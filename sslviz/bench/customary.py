@@ -18,10 +18,13 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F  # noqa: N812 - its own name for it
 
+from sslviz.layers import Convolution, Dropout
 from sslviz.tasks import Task
 from sslviz.train import Training
 
 WORKERS = 2
+STARTING = 3
+"""Batches until the workers have started and the first kernels are chosen."""
 Example = tuple[Tensor, Tensor]
 """float (E, V, 3, h, w) and int64 (E,): what one image gives."""
 
@@ -165,45 +168,81 @@ def _together(examples: list[tuple[Example, int]]) -> Example:
     return torch.cat(views), torch.cat(answers)
 
 
-def views_per_second(folder: Path, training: Training, side: int, *, fast: bool, seconds: float) -> float:
-    """Views a second of the customary pipeline over the pictures in `folder`, for about `seconds`, with the
-    network and the batch of `training`; `fast` in bfloat16 and channels_last, else as one first writes it."""
-    task, device = training.task, training.device
-    rows = training.plan.batch * (training.plan.reuse if task.name == "location" else 1)
-    images = ImageFolder(folder, transform_for(task, training, side))
-    loader: DataLoader[Any] = DataLoader(
-        images,
-        min(rows, len(images)),
-        shuffle=True,
-        num_workers=WORKERS,
-        persistent_workers=True,
-        collate_fn=_together,
-        drop_last=True,
-        multiprocessing_context="fork" if device.type == "cpu" else "spawn",
-    )
-    network = training.fresh_network()
-    if hasattr(network.head, "arrangements"):
-        network.head.arrangements.copy_(training.problem.arrangements)  # type: ignore[operator]
-    network.to(device, memory_format=torch.channels_last if fast else torch.contiguous_format)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(network.parameters(), lr=training.plan.lr)
-    network.train()
-    batches = _forever(loader)
-    began, views = 0.0, 0
-    for number in itertools.count():
-        if number == 3:  # the workers have started, and the first kernels are chosen
-            began, views = time.perf_counter(), 0
-        if began and time.perf_counter() - began > seconds:
-            break
-        x, answer = next(batches)
-        x, answer = x.to(device), answer.to(device)
-        with torch.autocast(device.type, torch.bfloat16) if fast else contextlib.nullcontext():
-            loss = nn.functional.cross_entropy(network(x).float(), answer)
-        optimizer.zero_grad()
+class Customary:
+    """The customary pipeline over the pictures in a folder, a while at a time, with the network and the batch
+    of a run of ours."""
+
+    def __init__(self, folder: Path, training: Training, side: int, *, fast: bool) -> None:
+        """`fast` in bfloat16 and channels_last, else as one first writes it."""
+        self.fast, self.device, task = fast, training.device, training.task
+        rows = training.plan.batch * (training.plan.reuse if task.name == "location" else 1)
+        self.images = ImageFolder(folder, transform_for(task, training, side))
+        self.rows = min(rows, len(self.images))
+        self.network = training.fresh_network()
+        if hasattr(self.network.head, "arrangements"):
+            self.network.head.arrangements.copy_(training.problem.arrangements)  # type: ignore[operator]
+        written_plainly(self.network)
+        layout = torch.channels_last if fast else torch.contiguous_format
+        self.network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=training.plan.lr)
+        self.views, self.seconds = 0, 0.0
+
+    @property
+    def speed(self) -> float:
+        """Views a second, over all turns."""
+        return self.views / self.seconds
+
+    def take(self, seconds: float) -> None:
+        """Train for about so many seconds; those in which the workers start do not count. They are there for
+        no longer, or they would fetch ahead while others take their turns."""
+        self.network.train()
+        loader: DataLoader[Any] = DataLoader(
+            self.images,
+            self.rows,
+            shuffle=True,
+            num_workers=WORKERS,
+            persistent_workers=True,
+            collate_fn=_together,
+            drop_last=True,
+            multiprocessing_context="fork" if self.device.type == "cpu" else "spawn",
+        )
+        batches = _forever(loader)
+        for _ in range(STARTING):
+            self._step(next(batches))
+        began, views = time.perf_counter(), 0
+        while (taken := time.perf_counter() - began) < seconds:
+            views += self._step(next(batches))
+        self.views, self.seconds = self.views + views, self.seconds + taken
+
+    def _step(self, batch: Example) -> int:
+        """One step; how many views it was of."""
+        x, answer = (part.to(self.device) for part in batch)
+        fast = torch.autocast(self.device.type, torch.bfloat16) if self.fast else contextlib.nullcontext()
+        with fast:
+            loss = nn.functional.cross_entropy(self.network(x).float(), answer)
+        self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        self.optimizer.step()
         loss.item()  # for the curve
-        views += x.shape[0] * x.shape[1]
-    return views / (time.perf_counter() - began)
+        return x.shape[0] * x.shape[1]
+
+
+def written_plainly(network: nn.Module) -> None:
+    """Give a network torch's own layers in the place of those of `sslviz.layers`, and ReLU before pooling, as
+    one writes it; it computes what it did."""
+    for module in list(network.modules()):
+        for name, layer in list(module.named_children()):
+            if isinstance(layer, Convolution):
+                plain = nn.Conv2d(layer.in_channels, layer.out_channels, 3, padding=1, bias=False)
+                plain.weight = layer.weight
+                module.add_module(name, plain)
+            elif isinstance(layer, Dropout):
+                module.add_module(name, nn.Dropout(layer.p))
+        if isinstance(module, nn.Sequential):
+            layers = list(module)
+            for place, (first, second) in enumerate(itertools.pairwise(layers)):
+                if isinstance(first, nn.MaxPool2d) and isinstance(second, nn.ReLU):
+                    module[place], module[place + 1] = second, first
 
 
 def _forever(loader: DataLoader[Any]) -> Iterator[Example]:

@@ -27,7 +27,7 @@ NAMES = {
     "start": "Continues",
 }
 """How the settings are called, in their order; the options of tasks follow."""
-OPTIMIZERS = {"adamw": "AdamW", "muon": "Muon", "sgd": "SGD"}
+OPTIMIZERS = {"adamw": "AdamW", "muon": "Muon", "muon-adamw": "Muon and AdamW", "sgd": "SGD"}
 
 
 def asked(run: Run) -> dict[str, Any]:

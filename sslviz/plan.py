@@ -41,8 +41,9 @@ class Plan:
     warmup: float = 0.1
     """Share of the run in which the learning rate rises."""
     optimizer: str = "adamw"
-    """"adamw"; "sgd" with Nesterov's momentum, which decays every parameter, as the papers did; or "muon",
-    whose learning rate is an angle, see `sslviz.train.muon`."""
+    """"adamw"; "sgd" with Nesterov's momentum, which decays every parameter, as the papers did; "muon",
+    whose learning rate is an angle, see `sslviz.train.muon`; or "muon-adamw", where what is no convolution
+    learns by AdamW."""
     momentum: float = 0.9
     """Of SGD and Muon."""
     schedule: str = "cosine"

@@ -16,7 +16,7 @@ from sslviz.classifiers.shifting import as_views, lightly
 from sslviz.model import Encoder, build
 from sslviz.plan import Plan
 from sslviz.tasks import make_task
-from sslviz.train.muon import Muon, orthogonal, turn
+from sslviz.train.muon import Muon, MuonAdamW, orthogonal, turn
 
 ROTATION = make_task("rotation")
 SIDE = 16
@@ -308,8 +308,34 @@ def test_what_is_no_convolution_is_decayed_and_a_convolution_is_not() -> None:
     assert layer[0].weight.norm().item() == pytest.approx(length, rel=1e-5)
 
 
+def test_muon_with_adamw_is_muon_of_convolutions_and_torchs_adamw_of_all_else() -> None:
+    def three() -> nn.Sequential:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(36, 5))
+
+    ours, turned, adapted = three(), three(), three()
+    both = MuonAdamW(ours.parameters(), 0.06, momentum=0.8, weight_decay=0.3, others=0.5)
+    muon = Muon(turned.parameters(), 0.06, momentum=0.8, weight_decay=0.3)
+    decayed = {"params": [adapted[0].weight, adapted[3].weight], "weight_decay": 0.3}
+    others = {"params": [p for p in adapted.parameters() if p.ndim == 1], "weight_decay": 0.0}
+    adamw = torch.optim.AdamW([decayed, others], lr=0.03)
+    for step in range(5):
+        draws = torch.Generator().manual_seed(step)
+        for weights in zip(*(net.parameters() for net in (ours, turned, adapted)), strict=True):
+            gradient = torch.randn(weights[0].shape, generator=draws)
+            for weight in weights:
+                weight.grad = gradient.clone()
+        for optimizer in (both, muon, adamw):
+            optimizer.step()
+    torch.testing.assert_close(ours[0].weight, turned[0].weight)
+    for (name, mine), theirs in zip(ours.named_parameters(), adapted.parameters(), strict=True):
+        if name != "0.weight":
+            torch.testing.assert_close(mine, theirs, msg=name)
+
+
 def test_a_plan_names_it_and_anything_else_is_as_before() -> None:
     from sslviz.train.learning import optimizer_for
 
-    made = optimizer_for(nn.Conv2d(3, 4, 3), Plan(1, 1, 0.1, 0.0, optimizer="muon"), torch.device("cpu"))
-    assert isinstance(made, Muon)
+    for name, kind in (("muon", Muon), ("muon-adamw", MuonAdamW)):
+        made = optimizer_for(nn.Conv2d(3, 4, 3), Plan(1, 1, 0.1, 0.0, optimizer=name), torch.device("cpu"))
+        assert type(made) is kind

@@ -49,7 +49,7 @@ def exact() -> Any:
     torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32 = before
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon", "muon-adamw"])
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.usefixtures("exact")
 def test_replayed_steps_are_the_plain_ones(name: str, optimizer: str) -> None:

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from sslviz.model import Network
 from sslviz.plan import Plan
-from sslviz.train.muon import Muon
+from sslviz.train.muon import Muon, MuonAdamW
 from sslviz.train.replaying import Replayed
 
 
@@ -123,7 +123,7 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 def optimizer_for(network: nn.Module, plan: Plan, device: torch.device) -> torch.optim.Optimizer:
     """AdamW, which does not decay biases and BatchNorm; SGD, which decays all; or Muon, which decays all but
-    convolutions."""
+    convolutions, by itself or with AdamW for what is none."""
     fused = device.type in ("cpu", "cuda")
     # A number would be captured as it is; a tensor can change between replays.
     rate: Any = torch.tensor(plan.lr, device=device) if device.type == "cuda" else plan.lr
@@ -136,8 +136,9 @@ def optimizer_for(network: nn.Module, plan: Plan, device: torch.device) -> torch
             weight_decay=plan.weight_decay,
             fused=fused,
         )
-    if plan.optimizer == "muon":
-        return Muon(network.parameters(), rate, momentum=plan.momentum, weight_decay=plan.weight_decay)
+    if plan.optimizer in ("muon", "muon-adamw"):
+        kind = Muon if plan.optimizer == "muon" else MuonAdamW
+        return kind(network.parameters(), rate, momentum=plan.momentum, weight_decay=plan.weight_decay)
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]

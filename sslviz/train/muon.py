@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 ITERATIONS = 4
 LINEAR, CUBIC, QUINTIC = 3.4445, -4.7750, 2.0315
@@ -55,10 +56,13 @@ class Muon(torch.optim.Optimizer):
                 found = orthogonal([x.flatten(1) for x in _as_they_lie(self._ahead(convolutions), last)])
                 turn(turned, [x.view_as(w) for x, w in zip(found, turned, strict=True)], group["lr"])
             if others:
-                moves = self._ahead(others)
-                torch._foreach_add_(moves, others, alpha=group["weight_decay"])
-                torch._foreach_mul_(moves, group["lr"] * self.others)
-                torch._foreach_sub_(others, moves)
+                self._descend(others, group)
+
+    def _descend(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        moves = self._ahead(weights)
+        torch._foreach_add_(moves, weights, alpha=group["weight_decay"])
+        torch._foreach_mul_(moves, group["lr"] * self.others)
+        torch._foreach_sub_(weights, moves)
 
     def _ahead(self, weights: list[Tensor]) -> list[Tensor]:
         """Nesterov's: the gradients, and the momentum as it will be after the step."""
@@ -70,6 +74,51 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_mul_(moments, self.momentum)
         torch._foreach_add_(moments, gradients)
         return list(torch._foreach_add(gradients, moments, alpha=self.momentum))
+
+
+class MuonAdamW(Muon):
+    """Convolutions are turned by an angle; all other parameters learn by AdamW, at `others` times the rate,
+    and those that are no matrices are not decayed.
+
+    For heads of thousands of classes: most of their weights have next to no gradient in a step, which plain
+    descent leaves where they are.
+    """
+
+    def _descend(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        for weight in weights:
+            if not self.state[weight]:
+                # Not "step", which torch leaves on the host when it loads a state.
+                zeros = torch.zeros_like(weight), torch.zeros_like(weight), weight.new_zeros(())
+                self.state[weight].update(zip(("mean", "square", "steps"), zeros, strict=True))
+        matrices = [weight for weight in weights if weight.ndim > 1]
+        vectors = [weight for weight in weights if weight.ndim <= 1]
+        for some, decay in ((matrices, group["weight_decay"]), (vectors, 0.0)):
+            if some:
+                self._adamw(some, group["lr"] * self.others, decay)
+
+    def _adamw(self, weights: list[Tensor], rate: float | Tensor, decay: float) -> None:
+        means, squares, steps = (
+            [self.state[weight][name] for weight in weights] for name in ("mean", "square", "steps")
+        )
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        device = weights[0].device.type
+        adamw(
+            weights,
+            gradients,
+            means,
+            squares,
+            [],
+            steps,
+            fused=device in ("cpu", "cuda"),
+            capturable=device == "cuda",
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=rate,
+            weight_decay=decay,
+            eps=1e-8,
+            maximize=False,
+        )
 
 
 def _as_they_lie(weights: Sequence[Tensor], last: Sequence[bool]) -> list[Tensor]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_runs import make_set
+from small_runs import make_set, wait_for
 from torch import nn
 
 from sslviz import bench, cli, layers, neighbors, settings
@@ -120,18 +120,25 @@ def test_the_customary_network_is_the_same_in_torchs_own_layers(views: int, size
     assert [name for name, _ in plain.named_parameters()] == [name for name, _ in ours.named_parameters()]
 
 
-def test_the_customary_workers_are_gone_when_its_turn_is_over() -> None:
-    images = make_set(count=12, side=32)
-    task = make_task("rotation")
-    run = Training(task, images.squares(32), PLAN)
-    with training._files(images) as folder:
-        other = customary.Customary(folder, run, 32, fast=False)
+def test_customary_workers_stand_still_between_turns_and_are_gone_in_the_end() -> None:
+    images = make_set(count=24, side=32)
+    run = Training(make_task("rotation"), images.squares(32), PLAN)
+    with training._files(images) as folder, customary.Customary(folder, run, 32, fast=False) as other:
+        workers = multiprocessing.active_children()
+        assert len(workers) == customary.WORKERS
         for turn in (1, 2):
             other.take(0.05)
-            assert multiprocessing.active_children() == []
             assert other.seconds >= turn * 0.05
             assert other.views % (4 * PLAN.batch) == 0
             assert other.speed == other.views / other.seconds
+            wait_for(lambda: all(_is_stopped(worker.pid) for worker in workers))
+    assert multiprocessing.active_children() == []
+
+
+def _is_stopped(process: int | None) -> bool:
+    if not Path("/proc").exists():
+        pytest.skip("only Linux says in a file whether a process stands still")
+    return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2].startswith("T")
 
 
 def test_customary_rotations_are_turns_of_one_crop() -> None:

@@ -6,10 +6,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import multiprocessing
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +29,8 @@ from sslviz.train import Training
 WORKERS = 2
 STARTING = 3
 """Batches until the workers have started and the first kernels are chosen."""
+BATCHES = 4
+"""Batches that the pictures make at least: with one, nothing would be fetched ahead."""
 Example = tuple[Tensor, Tensor]
 """float (E, V, 3, h, w) and int64 (E,): what one image gives."""
 
@@ -170,35 +176,17 @@ def _together(examples: list[tuple[Example, int]]) -> Example:
 
 class Customary:
     """The customary pipeline over the pictures in a folder, a while at a time, with the network and the batch
-    of a run of ours."""
+    of a run of ours. Between its turns its workers stand still, or they would fetch ahead at the expense of
+    whoever has the turn. A context, which ends them."""
 
     def __init__(self, folder: Path, training: Training, side: int, *, fast: bool) -> None:
         """`fast` in bfloat16 and channels_last, else as one first writes it."""
         self.fast, self.device, task = fast, training.device, training.task
         rows = training.plan.batch * (training.plan.reuse if task.name == "location" else 1)
-        self.images = ImageFolder(folder, transform_for(task, training, side))
-        self.rows = min(rows, len(self.images))
-        self.network = training.fresh_network()
-        if hasattr(self.network.head, "arrangements"):
-            self.network.head.arrangements.copy_(training.problem.arrangements)  # type: ignore[operator]
-        written_plainly(self.network)
-        layout = torch.channels_last if fast else torch.contiguous_format
-        self.network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=training.plan.lr)
-        self.views, self.seconds = 0, 0.0
-
-    @property
-    def speed(self) -> float:
-        """Views a second, over all turns."""
-        return self.views / self.seconds
-
-    def take(self, seconds: float) -> None:
-        """Train for about so many seconds; those in which the workers start do not count. They are there for
-        no longer, or they would fetch ahead while others take their turns."""
-        self.network.train()
+        images = ImageFolder(folder, transform_for(task, training, side))
         loader: DataLoader[Any] = DataLoader(
-            self.images,
-            self.rows,
+            images,
+            max(1, min(rows, len(images) // BATCHES)),
             shuffle=True,
             num_workers=WORKERS,
             persistent_workers=True,
@@ -206,13 +194,53 @@ class Customary:
             drop_last=True,
             multiprocessing_context="fork" if self.device.type == "cpu" else "spawn",
         )
-        batches = _forever(loader)
+        self.network = training.fresh_network()
+        if hasattr(self.network.head, "arrangements"):
+            self.network.head.arrangements.copy_(training.problem.arrangements)  # type: ignore[operator]
+        written_plainly(self.network)
+        layout = torch.channels_last if fast else torch.contiguous_format
+        self.network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=training.plan.lr)
+        self.batches = _forever(loader)
+        self.workers: list[BaseProcess] = []
+        self.forget()
+
+    def forget(self) -> None:
+        self.views, self.seconds = 0, 0.0
+
+    @property
+    def speed(self) -> float:
+        return self.views / self.seconds
+
+    def __enter__(self) -> Self:
+        others = multiprocessing.active_children()
         for _ in range(STARTING):
-            self._step(next(batches))
-        began, views = time.perf_counter(), 0
+            self._step(next(self.batches))
+        self.workers = [one for one in multiprocessing.active_children() if one not in others]
+        self._let("SIGSTOP")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._let("SIGCONT")
+        del self.batches  # and with it the loader, whose workers end
+
+    def take(self, seconds: float) -> None:
+        """Train for about so many seconds."""
+        self.network.train()
+        self._let("SIGCONT")
+        began = time.perf_counter()
         while (taken := time.perf_counter() - began) < seconds:
-            views += self._step(next(batches))
-        self.views, self.seconds = self.views + views, self.seconds + taken
+            self.views += self._step(next(self.batches))
+        self._let("SIGSTOP")
+        self.seconds += taken
+
+    def _let(self, signal_name: str) -> None:
+        """Send the workers a signal, where the system has such."""
+        if not hasattr(signal, signal_name):
+            return
+        for worker in self.workers:
+            assert worker.pid is not None
+            os.kill(worker.pid, getattr(signal, signal_name))
 
     def _step(self, batch: Example) -> int:
         """One step; how many views it was of."""

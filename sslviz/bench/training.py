@@ -33,7 +33,7 @@ from sslviz.worker.waiting import Stop
 TURN = 0.4
 """Seconds for which the bare step and the run take turns, so that a busy moment hits both."""
 ROUND = 2.0
-"""Seconds of either, and then of the customary pipeline, whose workers start anew each time."""
+"""Seconds of either before the turn of the customary pipeline, which takes a while to settle."""
 LONG = 10**7
 """Steps of a plan that nothing comes to the end of."""
 
@@ -87,24 +87,27 @@ def _task(
     training.untrained = training.fresh_network() if training.looker.able else None
     training.diary = Diary(run, training, lambda _: None)
     bare, ours = BareStep(training), _Course(training)
-    others = [Customary(folder, training, side, fast=fast) for fast in (False, True)]
-    for one in (bare, ours):
-        one.take(seconds / 8)  # the first steps choose kernels and fill caches
-        one.forget()
-    # Workers for a GPU take seconds to start, and its speed does not change.
-    rounds = max(1, round(seconds / ROUND)) if device == "cpu" else 1
-    turns = max(1, round(seconds / rounds / TURN))
-    for _ in range(rounds):
-        for _ in range(turns):
-            for one in (bare, ours):
-                one.take(seconds / rounds / turns)
-        for other in others:
-            other.take(seconds / rounds)
+    with (
+        Customary(folder, training, side, fast=False) as customary,
+        Customary(folder, training, side, fast=True) as customary_bf16,
+    ):
+        takers = (bare, ours, customary, customary_bf16)
+        for one in takers:
+            one.take(seconds / 8)  # the first steps choose kernels and fill caches
+            one.forget()
+        rounds = max(1, round(seconds / ROUND))
+        turns = max(1, round(seconds / rounds / TURN))
+        for _ in range(rounds):
+            for _ in range(turns):
+                for one in (bare, ours):
+                    one.take(seconds / rounds / turns)
+            for one in (customary, customary_bf16):
+                one.take(seconds / rounds)
     figures: dict[str, Any] = {
         "bare": bare.speed,
         "sslviz": ours.speed,
-        "customary": others[0].speed,
-        "customary_bf16": others[1].speed,
+        "customary": customary.speed,
+        "customary_bf16": customary_bf16.speed,
     }
     figures |= {
         "over_bare": figures["sslviz"] / figures["bare"],

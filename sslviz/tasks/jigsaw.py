@@ -95,7 +95,7 @@ class Jigsaw(Task):
                 "Use larger images, a larger crop or larger tiles.",
             )
         permutations = permutation_set(self.permutations, self.permutation_set, generator)
-        images = aberrate(images, self.aberration)
+        images = aberrate(images, self.aberration).contiguous()
         return JigsawProblem(images, device or images.device, self, permutations, cell, tile)
 
     def geometry(self, side: int) -> tuple[int, int]:

@@ -114,7 +114,7 @@ class Location(Task):
                 f"pixels, and the images have {full}.",
                 "Make the patches or the gap smaller.",
             )
-        images = compress(aberrate(images, self.aberration), self.jpeg)
+        images = compress(aberrate(images, self.aberration), self.jpeg).contiguous()
         return LocationProblem(images, device or images.device, self, patch, gap, jitter)
 
     def geometry(self, side: int) -> tuple[int, int, int]:

@@ -166,6 +166,16 @@ def test_what_is_no_image_is_trained_on_as_it_is(monkeypatch: pytest.MonkeyPatch
         assert (runs.open_run(one.workspace, one.id).spec.plan or {})["squares"] == 1
 
 
+def test_squares_along_are_passed_over_where_rows_are_no_images() -> None:
+    task = make_task("exemplar", {"seeds": 6})
+    centre = torch.from_numpy(np.stack([noise(48, 48, seed) for seed in range(8)])).permute(0, 3, 1, 2)
+    plan = Plan(steps=1, batch=4, lr=1e-3, weight_decay=0.0)
+    plain = Training(task, centre.contiguous(), plan)
+    given = Training(task, centre.contiguous(), plan, along=centre.repeat_interleave(3, 0))
+    for one, other in zip(plain._draw(), given._draw(), strict=True):
+        assert one is other is None or torch.equal(one, other)
+
+
 def test_a_run_from_before_goes_on_with_the_centre(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its plan does not say how many squares, and there was one."""
     monkeypatch.setattr("sslviz.train.draws.HELDOUT", 16)

@@ -94,8 +94,8 @@ def test_the_bare_step_is_the_step_of_the_run(monkeypatch: pytest.MonkeyPatch) -
     clock = iter([0.0, 0.0, 1.0, 1.0, 2.0])
     monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     bare.take(0.5)
-    assert bare.steps == 1
-    assert bare.speed == pytest.approx(8 / 1.0)  # two rows, four turns each, in a second
+    assert bare.views == 8  # one step, of two rows, four turns each
+    assert bare.speed == pytest.approx(8 / 1.0)
     run.train_step()
     ours, theirs = run.network.state_dict(), bare.learner.network.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)

@@ -22,6 +22,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F  # noqa: N812 - its own name for it
 
+from sslviz.bench.turns import Turns
 from sslviz.layers import Convolution, Dropout
 from sslviz.tasks import Task
 from sslviz.train import Training
@@ -174,13 +175,14 @@ def _together(examples: list[tuple[Example, int]]) -> Example:
     return torch.cat(views), torch.cat(answers)
 
 
-class Customary:
+class Customary(Turns):
     """The customary pipeline over the pictures in a folder, a while at a time, with the network and the batch
     of a run of ours. Between its turns its workers stand still, or they would fetch ahead at the expense of
     whoever has the turn. A context, which ends them."""
 
     def __init__(self, folder: Path, training: Training, side: int, *, fast: bool) -> None:
         """`fast` in bfloat16 and channels_last, else as one first writes it."""
+        super().__init__()
         self.fast, self.device, task = fast, training.device, training.task
         rows = training.plan.batch * (training.plan.reuse if task.name == "location" else 1)
         images = ImageFolder(folder, transform_for(task, training, side))
@@ -203,14 +205,6 @@ class Customary:
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=training.plan.lr)
         self.batches = _forever(loader)
         self.workers: list[BaseProcess] = []
-        self.forget()
-
-    def forget(self) -> None:
-        self.views, self.seconds = 0, 0.0
-
-    @property
-    def speed(self) -> float:
-        return self.views / self.seconds
 
     def __enter__(self) -> Self:
         others = multiprocessing.active_children()

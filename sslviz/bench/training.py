@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from sslviz import runs
 from sslviz.bench.customary import Customary
-from sslviz.imagesets import ImageSet, places_along, squares_along
+from sslviz.bench.turns import Turns
+from sslviz.imagesets import ImageSet, squares_along
 from sslviz.options import make_task
 from sslviz.plan import Plan
 from sslviz.runs import Spec
@@ -80,8 +81,7 @@ def _task(
     plan = replace(planned, steps=LONG, seconds=None)
     spec = Spec(task=task.name, images=images.name, steps=LONG, device=device, plan=asdict(plan))
     run = runs.create(workspace, spec)
-    places = places_along(images, side) if task.of_images else 1
-    training = Followed(task, squares, plan, device=device, along=squares_along(images, side, places))
+    training = Followed(task, squares, plan, device=device, along=squares_along(images, side))
     training.stop = Stop(run)
     training.looker = Looker(images, squares, plan.look, 0, device)
     training.untrained = training.fresh_network() if training.looker.able else None
@@ -151,11 +151,12 @@ def _measuring_share(training: Followed, plan: Plan) -> float:
     return (making + evaluating) / (plan.seconds or 60.0)
 
 
-class BareStep:
+class BareStep(Turns):
     """The same network, batch, precision, memory format and optimiser on one batch that is there already,
     nothing fetched: the bound of what a run can do here."""
 
     def __init__(self, training: Training) -> None:
+        super().__init__()
         self.training = training
         self.batch = training._draw()
         views = self.batch[0]
@@ -165,14 +166,6 @@ class BareStep:
         layout = torch.channels_last if training.plan.channels_last else torch.contiguous_format
         network.to(training.device, memory_format=layout)  # type: ignore[call-overload]
         self.learner = Learner(network, training.plan, training.device, counting=False)
-        self.forget()
-
-    def forget(self) -> None:
-        self.steps, self.seconds = 0, 0.0
-
-    @property
-    def speed(self) -> float:
-        return self.steps * self.views_a_step / self.seconds
 
     def take(self, seconds: float) -> None:
         """Steps for so many seconds."""
@@ -181,27 +174,20 @@ class BareStep:
         while time.perf_counter() - began < seconds:
             if not self.learner.step.again():
                 self.learner.learn(*self.batch, self.training.plan.lr)
-            self.steps += 1
-            if self.steps % 50 == 0:
+            self.views += self.views_a_step
+            if self.views % (50 * self.views_a_step) == 0:
                 wait(self.training.device)
         wait(self.training.device)
         self.seconds += time.perf_counter() - began
 
 
-class _Course:
+class _Course(Turns):
     """A run as the worker does it, with metrics, status, checkpoints and looks, a while at a time."""
 
     def __init__(self, training: Followed) -> None:
+        super().__init__()
         self.training = training
         self.metrics: Iterator[Metrics] = training.run()
-        self.forget()
-
-    def forget(self) -> None:
-        self.views, self.seconds = 0, 0.0
-
-    @property
-    def speed(self) -> float:
-        return self.views / self.seconds
 
     def take(self, seconds: float) -> None:
         """Go on for about so many seconds, those of evaluations apart."""

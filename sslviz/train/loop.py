@@ -81,8 +81,8 @@ class Training:
         fit are taken, so a head for other classes starts afresh. `since` is how many steps those weights have
         behind them: with the same seed the same images are held out, and the draws go on where they ended.
         `along`, uint8 (N · K, 3, S, S), are K squares of each image, one after another, which are trained on
-        in its place (`imagesets.squares_along`); of a task whose rows are images. Raises `UserError` where
-        the images do not suffice for the task."""
+        in its place (`imagesets.squares_along`), unless the task's rows are no images. Raises `UserError`
+        where the images do not suffice for the task."""
         self.task = task
         self.seed = seed
         self.since = since
@@ -90,8 +90,10 @@ class Training:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.problem = bind(task, images, seed, self.device)
-        self.trained_on = self.problem if along is None else bind(task, along, seed, self.device)
+        self.trained_on = self.problem
         """What steps are drawn from; what is held out is of `problem`."""
+        if along is not None and task.of_images:
+            self.trained_on = bind(task, along, seed, self.device)
         self._squares = len(self.trained_on) // len(self.problem)
         self.train_rows, self.heldout_rows = divide(self.problem, seed, plan.held_out_from)
         self.model = model

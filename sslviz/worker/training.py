@@ -205,8 +205,7 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
     with _alive(run):
         plan = plan_for(run, task, images, squares, device, halve=halve)
     if halve:
-        since_when = f", from step {saved[0]:,} on" if saved else ""
-        half = f"with half the batch, {plan.batch}{since_when}: memory did not suffice for more."
+        half = _half(plan.batch, saved[0] if saved else 0)
         message, remark = f"Training {half}", f"It trained {half}"
     start, since = (None, spec.since) if saved else start_weights(run)
     if spec.plan is not None and spec.since not in (0, since):  # the other run has been trained on meanwhile
@@ -259,6 +258,11 @@ def _train(run: Run, device: str, stop: Stop, tell: Report, *, halve: bool = Fal
     )
     training.diary = Diary(run, training, tell)
     return _follow(training.diary)
+
+
+def _half(batch: int, step: int) -> str:
+    since_when = f", from step {step:,} on" if step else ""
+    return f"with half the batch, {batch}{since_when}: memory did not suffice for more."
 
 
 def _preparing(run: Run) -> Callable[[int, int], None]:
